@@ -1,0 +1,177 @@
+package pool
+
+import (
+	"context"
+	"database/sql/driver"
+	"log/slog"
+	"net"
+	"time"
+)
+
+// None switches a limit or a feature off in a [Config] field whose zero value
+// means "the default". A DSN writes it as 0: pool_max_conn_lifetime=0 becomes
+// MaxConnLifetime: None.
+const None = -1
+
+// The largest values that a [Config] may hold: far above any sensible setting,
+// and small enough that no sum of them overflows.
+const (
+	MostConns    = 1_000_000
+	MostUses     = 1_000_000_000
+	LongestDelay = 10 * 365 * 24 * time.Hour
+)
+
+// The defaults that [Config.WithDefaults] fills in.
+const (
+	DefaultMaxConns          = 20
+	DefaultMaxConnecting     = 4
+	DefaultMaxConnLifetime   = time.Hour
+	DefaultMaxConnIdleTime   = 30 * time.Minute
+	DefaultAcquireTimeout    = 30 * time.Second
+	DefaultConnectTimeout    = 10 * time.Second
+	DefaultHealthCheckPeriod = 15 * time.Second
+	DefaultPingTimeout       = 5 * time.Second
+	DefaultStmtCache         = 128
+)
+
+// Check says when a connection is verified on its way to a borrower.
+type Check uint8
+
+const (
+	// CheckAuto verifies a connection that was neither used nor verified
+	// within the last second, unless something else watches over it.
+	CheckAuto Check = iota
+	// CheckAlways verifies at every acquire, exactly once.
+	CheckAlways
+	// CheckNever leaves verification to the background.
+	CheckNever
+)
+
+// Order says which idle connection is lent first.
+type Order uint8
+
+const (
+	// LIFO lends the connection that was returned last: few connections stay
+	// busy and warm, and the others can age out.
+	LIFO Order = iota
+	// FIFO lends the connection that has been idle longest: load spreads
+	// evenly over all of them.
+	FIFO
+)
+
+// Config is everything a pool can be told. The zero value is usable and means
+// the defaults; where zero itself would be a meaningful setting, [None] says it.
+//
+// Every field but Name, InitConns and the functions can be changed while the
+// pool runs, with [Pool.Update].
+type Config struct {
+	// Name labels the pool in errors, logs and statistics. It must not carry
+	// a secret. Default: "pool".
+	Name string
+
+	// MaxConns is the most physical connections there may be at any moment,
+	// counting those that are being opened or closed. Default 20.
+	MaxConns int
+	// MinConns is the floor of all connections, kept in the background.
+	MinConns int
+	// MinIdleConns is the floor of idle connections, kept in the background
+	// as far as MaxConns allows.
+	MinIdleConns int
+	// MaxIdleConns is the most idle connections kept; a return above it
+	// retires the connection. Default: MaxConns. None keeps no idle one.
+	MaxIdleConns int
+	// InitConns is how many connections New starts to open at once, in the
+	// background. Default: MinConns. None opens none.
+	InitConns int
+	// MaxConnecting bounds how many connects are under way at a time. Default 4.
+	MaxConnecting int
+
+	// MaxConnLifetime retires a connection of that age; a leased one when it
+	// is returned. Default 1h; None: no limit.
+	MaxConnLifetime time.Duration
+	// MaxConnLifetimeJitter is the most that is added to a connection's
+	// lifetime, drawn once per connection, so that connections opened together
+	// do not end together. Default: a tenth of MaxConnLifetime. None: no jitter.
+	MaxConnLifetimeJitter time.Duration
+	// MaxConnIdleTime retires a connection that nobody used for so long, down
+	// to the floors. Default 30m; None: no limit.
+	MaxConnIdleTime time.Duration
+	// MaxConnUses retires a connection after so many leases. 0: no limit.
+	MaxConnUses int
+
+	// AcquireTimeout bounds a wait for a connection in addition to the
+	// caller's context. Default 30s; None: only the context.
+	AcquireTimeout time.Duration
+	// MaxWaiters is how many callers may wait at a time; one more gets
+	// ErrExhausted at once. 0: no limit. None: nobody waits.
+	MaxWaiters int
+	// ConnectTimeout bounds one connect, InitSQL included. Default 10s.
+	ConnectTimeout time.Duration
+
+	// HealthCheckPeriod is how long an idle connection may go unverified
+	// before the keeper verifies it. Default 15s; None: never.
+	HealthCheckPeriod time.Duration
+	// PingTimeout bounds one verification, one reset and one rollback. Default 5s.
+	PingTimeout time.Duration
+	// HealthQuery is run to verify a connection; empty: the driver's Ping,
+	// or ResetSession where it has no Ping.
+	HealthQuery string
+	// CheckOnAcquire says when a connection is verified before it is lent.
+	CheckOnAcquire Check
+	// Order says which idle connection is lent first.
+	Order Order
+
+	// InitSQL is run on every new connection, in order; where one fails, the
+	// connection is closed and the connect has failed.
+	InitSQL []string
+	// ResetSQL is run on every returned connection before it can be lent
+	// again; where one fails, the connection is retired.
+	ResetSQL []string
+	// StmtCache is how many prepared statements a connection keeps. Default
+	// 128; None: none.
+	StmtCache int
+
+	// NetConn, if set, tells the network connection beneath a driver's
+	// connection, or nil if there is none. With it the pool can see without a
+	// round trip that the peer has closed (Unix), and Shutdown can cut off a
+	// connection in the midst of a call.
+	NetConn func(driver.Conn) net.Conn
+	// Classify, if set, judges an error that an operation returned, before
+	// the generic rules do; Unknown leaves it to them.
+	Classify func(error) Verdict
+	// AfterConnect, if set, is called with every new connection, after
+	// InitSQL and within ConnectTimeout; an error closes the connection.
+	AfterConnect func(context.Context, driver.Conn) error
+	// Logger, if set, is told what the pool does: failures at warn, the life
+	// of the pool at info, that of its connections at debug.
+	Logger *slog.Logger
+}
+
+// WithDefaults returns the configuration with every zero field that has a
+// default replaced by it, which is what a pool runs with. It changes no field
+// that was set and corrects nothing.
+func (c Config) WithDefaults() Config {
+	setDefault(&c.Name, "pool")
+	setDefault(&c.MaxConns, DefaultMaxConns)
+	setDefault(&c.MaxIdleConns, c.MaxConns)
+	setDefault(&c.InitConns, c.MinConns)
+	setDefault(&c.MaxConnecting, DefaultMaxConnecting)
+	setDefault(&c.MaxConnLifetime, DefaultMaxConnLifetime)
+	if c.MaxConnLifetime > 0 {
+		setDefault(&c.MaxConnLifetimeJitter, c.MaxConnLifetime/10)
+	}
+	setDefault(&c.MaxConnIdleTime, DefaultMaxConnIdleTime)
+	setDefault(&c.AcquireTimeout, DefaultAcquireTimeout)
+	setDefault(&c.ConnectTimeout, DefaultConnectTimeout)
+	setDefault(&c.HealthCheckPeriod, DefaultHealthCheckPeriod)
+	setDefault(&c.PingTimeout, DefaultPingTimeout)
+	setDefault(&c.StmtCache, DefaultStmtCache)
+	return c
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

@@ -1,0 +1,88 @@
+package pool
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// logEvery is how often one kind of failure is logged; what came between is
+// counted and told with the next. An outage must not fill the disk.
+const logEvery = time.Second
+
+// logger tells a slog.Logger what the pool does, its name first. A nil *logger
+// is silent. It is never called under Pool.mu, except where slog is off.
+type logger struct {
+	to   *slog.Logger
+	name string
+
+	mu   sync.Mutex // guards kinds; a leaf lock
+	kind map[string]*rate
+}
+
+type rate struct {
+	last    time.Time
+	skipped int
+}
+
+func newLogger(name string, to *slog.Logger) *logger {
+	if to == nil {
+		return nil
+	}
+	return &logger{to: to, name: name, kind: make(map[string]*rate)}
+}
+
+func (l *logger) connectFailed(err error) { l.failure("connect failed", "error", err) }
+func (l *logger) closeFailed(err error)   { l.failure("close failed", "error", err) }
+func (l *logger) exhausted(err error)     { l.failure("exhausted", "error", err) }
+
+func (l *logger) resetFailed(what string, err error) {
+	l.failure("reset failed", "step", what, "error", err)
+}
+
+func (l *logger) examined(reason Reason, err error) {
+	l.failure("connection "+reason.String(), "error", err)
+}
+
+func (l *logger) connected() { l.event(slog.LevelDebug, "connected") }
+
+func (l *logger) retired(reason Reason) {
+	l.event(slog.LevelDebug, "retired", "reason", reason.String())
+}
+
+func (l *logger) opened() { l.event(slog.LevelInfo, "opened") }
+func (l *logger) closed() { l.event(slog.LevelInfo, "closed") }
+
+func (l *logger) event(level slog.Level, msg string, args ...any) {
+	if l == nil {
+		return
+	}
+	l.to.Log(context.Background(), level, msg, append([]any{"pool", l.name}, args...)...)
+}
+
+// failure logs at warn, each kind at most once per logEvery.
+func (l *logger) failure(msg string, args ...any) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	r := l.kind[msg]
+	if r == nil {
+		r = &rate{}
+		l.kind[msg] = r
+	}
+	now := time.Now()
+	if now.Sub(r.last) < logEvery {
+		r.skipped++
+		l.mu.Unlock()
+		return
+	}
+	skipped := r.skipped
+	r.last, r.skipped = now, 0
+	l.mu.Unlock()
+	if skipped > 0 {
+		args = append(args, "unreported", skipped)
+	}
+	l.event(slog.LevelWarn, msg, args...)
+}

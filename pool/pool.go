@@ -1,0 +1,159 @@
+package pool
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Pool keeps physical connections to one database and lends them. All methods
+// may be called by any number of goroutines at a time.
+type Pool struct {
+	connector driver.Connector
+	name      string
+	classify  func(error) Verdict
+	log       *logger
+	epoch     time.Time
+
+	// settings is what the pool runs with: the configuration with its
+	// defaults filled in. It is replaced under mu and never modified, so that
+	// driver calls can read it without mu.
+	settings atomic.Pointer[Config]
+
+	ctx    context.Context // ends with Close; parent of all background work
+	cancel context.CancelFunc
+	kick   chan struct{}  // wakes the keeper before its time
+	work   sync.WaitGroup // the keeper and all background calls
+
+	// updating guards given and is taken before mu: one Update at a time.
+	updating sync.Mutex
+	given    Config // as the user gave it, defaults open
+
+	// mu guards everything below and the second group of conn's fields. No
+	// other lock is taken and no driver is called while it is held.
+	mu      sync.Mutex
+	closed  bool
+	drained chan struct{} // closed when the pool is closed and no connection is left
+	quiet   chan struct{} // closed when the pool is closed and all is leased or gone; nil: nobody asked
+	gen     uint64        // Reset increments it; older connections are retired
+	returns uint64        // counts releases: the order of the idle list
+	tick    uint64        // counts the keeper's rounds
+	wakeAt  time.Duration // when the keeper wakes next
+	tending bool          // the keeper is at work
+	overdue bool          // verifications are due that had to be put off
+	all     []*conn       // every connection in idle, leased, verifying or closing
+	idle    list[conn]    // most recently returned first
+	queue   list[waiter]  // waiting callers, the longest waiting first
+	spare   *waiter       // free list of waiters
+	spares  int
+	mixed   bool // waiters' deadlines may be out of order: AcquireTimeout was changed
+
+	connecting int // connects under way
+	leasedN    int
+	verifyingN int
+	closingN   int
+	serving    int // verifications that waiters count on
+	replacing  int // connections with replace set
+	initial    int // connects still to be made for InitConns
+
+	failures int           // connects that failed since one succeeded
+	retryAt  time.Duration // no speculative connect before then
+	lastErr  error         // of the last connect, nil once one succeeds
+	counters Counters
+}
+
+// New makes a pool over an inner driver's connector. It dials nothing itself;
+// Config.InitConns connections are begun in the background. The configuration is
+// validated first, and its error is a *ConfigError. The pool must be closed.
+func New(connector driver.Connector, cfg Config) (*Pool, error) {
+	if connector == nil {
+		return nil, errors.New("nimue: the inner driver.Connector is nil")
+	}
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	p := &Pool{
+		connector: connector,
+		classify:  cfg.Classify,
+		epoch:     time.Now(),
+		kick:      make(chan struct{}, 1),
+		drained:   make(chan struct{}),
+		given:     cfg,
+		wakeAt:    never,
+	}
+	settings := cfg.WithDefaults()
+	p.settings.Store(&settings)
+	p.name = settings.Name
+	p.log = newLogger(settings.Name, cfg.Logger)
+	p.initial = max(settings.InitConns, 0)
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.mu.Lock()
+	p.dial()
+	p.mu.Unlock()
+	p.work.Go(p.keep)
+	p.log.opened()
+	return p, nil
+}
+
+// Name returns Config.Name.
+func (p *Pool) Name() string { return p.name }
+
+// Config returns the settings in force, every default filled in.
+func (p *Pool) Config() Config { return *p.settings.Load() }
+
+// Update changes settings of the running pool: change edits a copy of the
+// configuration as it was given (a zero field means the default), the result is
+// validated as a whole, and either all of it takes effect or, with an error, none.
+// Name, InitConns and the functions stay what they were. A lower limit never
+// touches a leased connection: idle ones go at once, leased ones when they return.
+// A new lifetime applies to connections made from then on.
+func (p *Pool) Update(change func(*Config)) error {
+	p.updating.Lock()
+	defer p.updating.Unlock()
+	cfg := p.given
+	change(&cfg)
+	cfg.Name, cfg.InitConns = p.given.Name, p.given.InitConns
+	cfg.NetConn, cfg.Classify, cfg.AfterConnect, cfg.Logger =
+		p.given.NetConn, p.given.Classify, p.given.AfterConnect, p.given.Logger
+	if cfg.InitConns > 0 {
+		cfg.InitConns = None // it has had its effect; a lower limit must not trip over it
+	}
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	settings := cfg.WithDefaults()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return &AcquireError{Pool: p.name, Kind: ErrClosed}
+	}
+	p.mixed = p.mixed || settings.AcquireTimeout != p.settings.Load().AcquireTimeout && p.queue.len > 0
+	p.given = cfg
+	p.settings.Store(&settings)
+	p.trim(&settings)
+	p.serve()
+	p.wakeBy(0)
+	return nil
+}
+
+// trim retires idle connections above the limits, the coldest first.
+func (p *Pool) trim(cfg *Config) {
+	for p.idle.len > 0 && p.total() > cfg.MaxConns {
+		p.retireIdle(p.idle.back.of, ReasonLimit)
+	}
+	for p.idle.len > max(cfg.MaxIdleConns, 0) {
+		p.retireIdle(p.idle.back.of, ReasonIdleLimit)
+	}
+}
+
+// total counts every physical connection there is or is about to be.
+func (p *Pool) total() int { return p.live() + p.closingN }
+
+// live counts those that are not on their way out.
+func (p *Pool) live() int { return p.idle.len + p.leasedN + p.verifyingN + p.connecting }
+
+// now is the monotonic time since the pool was made: half the price of time.Now.
+func (p *Pool) now() time.Duration { return time.Since(p.epoch) }

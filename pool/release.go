@@ -1,0 +1,157 @@
+package pool
+
+import (
+	"context"
+	"fmt"
+)
+
+// Outcome is what a borrower knows about a connection that it gives back: any
+// of the flags, or Clean.
+type Outcome uint8
+
+// What a lease can leave behind.
+const (
+	// Clean: nothing but an ordinary session.
+	Clean Outcome = 0
+	// Suspicious: it must be verified before it is lent again.
+	Suspicious Outcome = 1 << iota
+	// OpenTx: a transaction may be open; it is rolled back.
+	OpenTx
+	// Broken: it is unusable and must be closed.
+	Broken
+)
+
+// Release gives the connection back. It is quick: what needs the server (a
+// rollback, Config.ResetSQL, a verification) is done in the background before
+// the connection is lent again. A second Release of the same lease does nothing.
+func (l Lease) Release(o Outcome) {
+	if l.conn == nil {
+		return
+	}
+	p, c := l.pool, l.conn
+	if !c.lease.end(l.seq) {
+		if c.lease.endRevoked(l.seq) {
+			p.locked(func() { p.closeRevoked(c) })
+		}
+		return
+	}
+	if o&Broken == 0 && c.validator != nil && !isValid(c.validator) {
+		o |= Broken
+	}
+	c.clean = false
+	cfg := p.settings.Load()
+	work := o&(Suspicious|OpenTx) != 0 || len(cfg.ResetSQL) > 0 || c.stmts.needsSweep(cfg.StmtCache)
+	p.mu.Lock()
+	p.leasedN--
+	p.returned(c)
+	switch {
+	case o&Broken != 0:
+		p.retire(c, ReasonBroken)
+		p.serve()
+	case !work:
+		p.offer(c)
+	case !p.unfit(c, cfg):
+		p.cleanUp(c, cfg, o)
+	}
+	p.mu.Unlock()
+}
+
+// returned notes that c was used. It reads the clock only at a connection's first
+// return since the keeper's last round; later ones are stamped by the keeper.
+func (p *Pool) returned(c *conn) {
+	p.returns++
+	c.order = p.returns
+	c.stale = false
+	if c.stamp == p.tick {
+		c.touched = true
+	} else {
+		c.stamp, c.lastUsed, c.touched = p.tick, p.now(), false
+	}
+	p.counters.StmtHits += c.stmts.hits
+	p.counters.StmtMisses += c.stmts.misses
+	c.stmts.hits, c.stmts.misses = 0, 0
+}
+
+// unfit retires c, which is in no list, if it must not be lent again.
+func (p *Pool) unfit(c *conn, cfg *Config) bool {
+	switch {
+	case p.closed:
+		p.retire(c, ReasonClosed)
+	case c.gen != p.gen:
+		p.retire(c, ReasonReset)
+	case c.expired:
+		p.retire(c, ReasonLifetime)
+	case cfg.MaxConnUses > 0 && c.used >= uint64(cfg.MaxConnUses):
+		p.retire(c, ReasonUses)
+	case p.total() > cfg.MaxConns-1: // c itself is counted nowhere at this moment
+		p.retire(c, ReasonLimit)
+	default:
+		return false
+	}
+	p.serve()
+	return true
+}
+
+// offer gives c, which is in no list and ready to be lent, to the longest
+// waiting caller, or keeps it idle, or retires it.
+func (p *Pool) offer(c *conn) {
+	cfg := p.settings.Load()
+	if p.unfit(c, cfg) {
+		return
+	}
+	if p.queue.len > 0 {
+		if cfg.CheckOnAcquire == CheckAlways && c.canVerify(cfg) {
+			p.check(c, cfg, true)
+			return
+		}
+		p.grant(c)
+		return
+	}
+	p.keepIdle(c, cfg)
+}
+
+// keepIdle puts c among the idle connections, at the place that its last return
+// gives it, so that a verification does not make a cold connection hot.
+func (p *Pool) keepIdle(c *conn, cfg *Config) {
+	if p.idle.len >= max(cfg.MaxIdleConns, 0) {
+		p.retire(c, ReasonIdleLimit)
+		p.dial()
+		return
+	}
+	c.state = idle
+	if f := p.idle.front; f == nil || f.of.order <= c.order {
+		p.idle.pushFront(&c.link)
+		return
+	}
+	at := p.idle.back
+	for at.of.order < c.order {
+		at = at.prev
+	}
+	p.idle.insertAfter(&c.link, at)
+}
+
+// cleanUp does in the background what a return left to do, then offers c.
+func (p *Pool) cleanUp(c *conn, cfg *Config, o Outcome) {
+	p.examine(c, cfg, examination{
+		serving: true,
+		reason:  ReasonResetFailed,
+		work: func(ctx context.Context) error {
+			c.stmts.sweep()
+			if o&OpenTx != 0 {
+				if err := rollback(ctx, c.inner); err != nil {
+					return err
+				}
+			}
+			for i, sql := range cfg.ResetSQL {
+				if err := exec(ctx, c.inner, sql); err != nil {
+					return fmt.Errorf("ResetSQL statement %d of %d: %w", i+1, len(cfg.ResetSQL), err)
+				}
+			}
+			if o&Suspicious != 0 {
+				return p.verifyInner(ctx, c, cfg, true)
+			}
+			return nil
+		},
+		done: func(bool) { p.counters.Resets++ },
+	})
+}

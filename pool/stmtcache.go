@@ -1,0 +1,160 @@
+package pool
+
+import (
+	"context"
+	"database/sql/driver"
+)
+
+// dropBatch is how many dropped statements a connection gathers before they are
+// closed at the server, all at once and not on a borrower's time.
+const dropBatch = 16
+
+// Stmt is an inner prepared statement of one physical connection, kept in that
+// connection's cache. It may be used only by the holder of the lease it came
+// from, and only until that lease ends.
+type Stmt struct {
+	driver.Stmt
+	text string
+	link node[Stmt]
+	twin *Stmt  // another one with the same text
+	open uint64 // the lease in which it may have rows open
+	kept bool   // in the cache
+}
+
+// stmtCache keeps a connection's prepared statements by their text, the least
+// recently used of them last. It belongs to whoever has the connection.
+type stmtCache struct {
+	byText       map[string]*Stmt
+	lru          list[Stmt]
+	dropped      []*Stmt // to be closed
+	hits, misses uint64
+}
+
+// Prepare returns a prepared statement for the text: the connection's cached
+// one, or a new one where there is none or where it may still have rows open in
+// this lease. The driver's error is returned as it is. After each use the holder
+// must call Done. prepared tells whether the driver was called.
+func (l Lease) Prepare(ctx context.Context, text string) (s *Stmt, prepared bool, err error) {
+	sc := &l.conn.stmts
+	for s = sc.byText[text]; s != nil; s = s.twin {
+		if s.open != l.seq {
+			sc.lru.remove(&s.link)
+			sc.lru.pushFront(&s.link)
+			sc.hits++
+			return s, false, nil
+		}
+	}
+	sc.misses++
+	inner, err := prepare(ctx, l.conn.inner, text)
+	if err != nil {
+		return nil, true, err
+	}
+	s = &Stmt{Stmt: inner, text: text}
+	s.link.of = s
+	sc.add(s, l)
+	return s, true, nil
+}
+
+// Done tells that a use of s has ended with err. rows says that it returned rows
+// that may still be open: s then serves nobody else until RowsClosed or the end
+// of the lease. A statement whose execution failed is dropped, so that a stale
+// plan never survives.
+func (l Lease) Done(s *Stmt, err error, rows bool) {
+	if rows {
+		s.open = l.seq
+	}
+	if s.kept && err != nil {
+		l.conn.stmts.drop(s)
+	}
+	if !s.kept && !rows {
+		l.conn.stmts.closeDropped(l)
+	}
+}
+
+// RowsClosed tells that the rows that s returned in this lease are closed.
+func (l Lease) RowsClosed(s *Stmt) {
+	s.open = 0
+	if !s.kept {
+		l.conn.stmts.closeDropped(l)
+	}
+}
+
+// add puts s into the cache and drops the least recently used beyond its bound.
+func (sc *stmtCache) add(s *Stmt, l Lease) {
+	limit := l.pool.settings.Load().StmtCache
+	if limit <= 0 {
+		sc.dropped = append(sc.dropped, s)
+		return
+	}
+	if sc.byText == nil {
+		sc.byText = make(map[string]*Stmt)
+	}
+	s.twin = sc.byText[s.text]
+	s.kept = true
+	sc.byText[s.text] = s
+	sc.lru.pushFront(&s.link)
+	for sc.lru.len > limit && sc.lru.back != &s.link {
+		sc.drop(sc.lru.back.of)
+	}
+	if len(sc.dropped) >= dropBatch {
+		sc.closeDropped(l)
+	}
+}
+
+// drop takes s out of the cache; it is closed later.
+func (sc *stmtCache) drop(s *Stmt) {
+	sc.lru.remove(&s.link)
+	s.kept = false
+	if first := sc.byText[s.text]; first != s {
+		for first.twin != s {
+			first = first.twin
+		}
+		first.twin = s.twin
+	} else if s.twin != nil {
+		sc.byText[s.text] = s.twin
+	} else {
+		delete(sc.byText, s.text)
+	}
+	s.twin = nil
+	sc.dropped = append(sc.dropped, s)
+}
+
+// closeDropped closes dropped statements in the midst of a lease, where they
+// have become too many to wait for its end, except those with rows open.
+func (sc *stmtCache) closeDropped(l Lease) {
+	if len(sc.dropped) < dropBatch && l.pool.settings.Load().StmtCache > 0 {
+		return
+	}
+	kept := sc.dropped[:0]
+	for _, s := range sc.dropped {
+		if s.open == l.seq {
+			kept = append(kept, s)
+		} else {
+			_ = closeStmt(s.Stmt) // a failure shows at the connection's next use
+		}
+	}
+	clear(sc.dropped[len(kept):])
+	sc.dropped = kept
+}
+
+// needsSweep tells whether a returned connection has statements worth closing.
+func (sc *stmtCache) needsSweep(limit int) bool {
+	return len(sc.dropped) >= dropBatch || limit <= 0 && len(sc.dropped) > 0
+}
+
+// sweep closes what was dropped, after a lease.
+func (sc *stmtCache) sweep() {
+	for _, s := range sc.dropped {
+		_ = closeStmt(s.Stmt) // a failure shows at the connection's next use
+	}
+	sc.dropped = nil
+}
+
+// closeAll closes every statement, before its connection is closed.
+func (sc *stmtCache) closeAll() {
+	sc.sweep()
+	for n := sc.lru.front; n != nil; n = n.next {
+		_ = closeStmt(n.of.Stmt) // the connection goes anyway
+	}
+	sc.byText, sc.lru = nil, list[Stmt]{}
+}
