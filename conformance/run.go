@@ -86,10 +86,10 @@ type reporter interface {
 // silent is the reporter of Observe.
 type silent struct{}
 
-func (silent) Helper()       {}
-func (silent) Error(...any)  {}
-func (silent) Skip(...any)   { runtime.Goexit() }
-func (silent) FailNow()      { runtime.Goexit() }
+func (silent) Helper()      {}
+func (silent) Error(...any) {}
+func (silent) Skip(...any)  { runtime.Goexit() }
+func (silent) FailNow()     { runtime.Goexit() }
 
 // runCase runs one case against a database that was opened for it, checks that
 // the case left the database usable, and removes its tables.

@@ -30,6 +30,10 @@ type trial struct {
 	result *CaseOutcome
 }
 
+// manyTimes is how often a case repeats what may lose a connection each time: more
+// often than a pool under test has connections.
+const manyTimes = 12
+
 // querier is what *sql.DB, *sql.Conn and *sql.Tx have in common.
 type querier interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
@@ -238,24 +242,20 @@ func column[T any](c *trial, rows *sql.Rows, err error) []T {
 	return values
 }
 
-// usable reports a database that does not answer. It asks twice as many times
-// at once as there are connections that a case may have spoilt in a row.
+// usable reports a database that does not answer two questions at once.
 func (c *trial) usable(after string) {
 	c.Helper()
 	var wg sync.WaitGroup
-	errs := make([]error, 2)
-	for i := range errs {
+	for range 2 {
 		wg.Go(func() {
 			var n int
-			if err := c.db.QueryRowContext(c.ctx, "SELECT 41 + 1").Scan(&n); err != nil || n != 42 {
-				errs[i] = fmt.Errorf("got %d, %w", n, err)
+			err := c.db.QueryRowContext(c.ctx, "SELECT 41 + 1").Scan(&n)
+			if err != nil || n != 42 {
+				c.Errorf("after %s the database is not usable: got %d, %v", after, n, err)
 			}
 		})
 	}
 	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
-		c.Errorf("after %s the database is not usable: %v", after, err)
-	}
 }
 
 // checkUsable is the end of every case: all connections are back, and work.
@@ -284,17 +284,13 @@ func (c *trial) checkUsable() {
 
 func (c *trial) dropTables() {
 	c.Helper()
-	if len(c.tables) == 0 {
-		return
-	}
-	db := c.db
 	if c.unusable {
-		return // closed by the case, which made no tables that outlive it
+		return // closed by the case, which therefore makes no tables
 	}
 	ctx, cancel := afterwards()
 	defer cancel()
 	for _, name := range slices.Backward(c.tables) {
-		if _, err := db.ExecContext(ctx, "DROP TABLE "+name); err != nil {
+		if _, err := c.db.ExecContext(ctx, "DROP TABLE "+name); err != nil {
 			c.Errorf("DROP TABLE: %v", err)
 		}
 	}

@@ -223,7 +223,7 @@ func (p *Pool) discard(w *waiter) {
 	if w == nil {
 		return
 	}
-	w.conn, w.err, w.values = nil, nil, nil
+	w.conn, w.values, w.err = nil, nil, nil
 	p.mu.Lock()
 	if p.spares < maxSpares {
 		w.next, p.spare = p.spare, w
@@ -236,25 +236,22 @@ func (p *Pool) discard(w *waiter) {
 func (p *Pool) await(ctx context.Context, w *waiter) (*conn, uint64, error) {
 	select {
 	case <-w.ready:
+		return w.conn, w.seq, w.err
 	case <-ctx.Done():
-		p.mu.Lock()
-		if w.link.in == nil { // granted in the same moment: it goes to the next
-			p.mu.Unlock()
-			<-w.ready
-			if w.conn != nil {
-				p.handBack(w.conn, w.seq)
-			}
-			p.mu.Lock()
-		} else {
-			p.queue.remove(&w.link)
-		}
+	}
+	p.mu.Lock()
+	if w.link.in != nil {
+		p.queue.remove(&w.link)
 		err := p.waitEnded(ctx, w)
 		p.mu.Unlock()
 		return nil, 0, err
 	}
-	c, seq, err := w.conn, w.seq, w.err
-	w.conn, w.err = nil, nil
-	return c, seq, err
+	p.mu.Unlock()
+	<-w.ready // answered in the same moment
+	if w.conn == nil {
+		return nil, 0, w.err
+	}
+	return nil, 0, p.handBack(ctx, w)
 }
 
 // waitEnded accounts for a wait that the caller's context ended.
@@ -262,29 +259,32 @@ func (p *Pool) waitEnded(ctx context.Context, w *waiter) error {
 	waited := p.now() - w.since
 	p.counters.WaitTime += waited
 	var kind error
-	if cause := ctx.Err(); cause == context.DeadlineExceeded {
+	if ctx.Err() == context.DeadlineExceeded {
 		p.counters.Timeouts++
 		kind = ErrAcquireTimeout
 	} else {
 		p.counters.Canceled++
 	}
-	p.serve()
 	return p.acquireError(kind, waited, ctx.Err())
 }
 
-// handBack returns a connection that was granted to a caller who has gone.
-func (p *Pool) handBack(c *conn, seq uint64) {
+// handBack returns the connection that was granted to a caller who has gone: it
+// goes to the next.
+func (p *Pool) handBack(ctx context.Context, w *waiter) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !c.lease.end(seq) {
-		if c.lease.endRevoked(seq) {
-			p.closeRevoked(c)
-		}
-		return
+	c := w.conn
+	switch {
+	case c.lease.end(w.seq):
+		c.used--
+		p.leasedN--
+		p.counters.Acquires--
+		p.counters.WaitTime -= p.now() - w.since // waitEnded counts it again
+		p.offer(c)
+	case c.lease.endRevoked(w.seq):
+		p.closeRevoked(c)
 	}
-	c.used--
-	p.leasedN--
-	p.offer(c)
+	return p.waitEnded(ctx, w)
 }
 
 // acquireError describes the pool as it is now.

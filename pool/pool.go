@@ -141,7 +141,7 @@ func (p *Pool) Update(change func(*Config)) error {
 
 // trim retires idle connections above the limits, the coldest first.
 func (p *Pool) trim(cfg *Config) {
-	for p.idle.len > 0 && p.total() > cfg.MaxConns {
+	for p.idle.len > 0 && p.live() > cfg.MaxConns {
 		p.retireIdle(p.idle.back.of, ReasonLimit)
 	}
 	for p.idle.len > max(cfg.MaxIdleConns, 0) {

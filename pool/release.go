@@ -83,7 +83,7 @@ func (p *Pool) unfit(c *conn, cfg *Config) bool {
 		p.retire(c, ReasonLifetime)
 	case cfg.MaxConnUses > 0 && c.used >= uint64(cfg.MaxConnUses):
 		p.retire(c, ReasonUses)
-	case p.total() > cfg.MaxConns-1: // c itself is counted nowhere at this moment
+	case p.live() >= cfg.MaxConns: // c itself is counted nowhere at this moment
 		p.retire(c, ReasonLimit)
 	default:
 		return false

@@ -36,6 +36,7 @@ func (e *ConfigError) Error() string {
 // *ConfigError, or nil. Zero fields count as their defaults.
 func (c Config) Validate() error {
 	v := validator{}
+	initGiven := c.InitConns != 0 // else it follows MinConns, and so do its problems
 	c = c.WithDefaults()
 	v.number("MaxConns", c.MaxConns, 1, MostConns, false)
 	v.number("MinConns", c.MinConns, 0, MostConns, false)
@@ -56,7 +57,7 @@ func (c Config) Validate() error {
 	v.check(c.CheckOnAcquire <= CheckNever, "CheckOnAcquire", c.CheckOnAcquire, "CheckAuto, CheckAlways or CheckNever")
 	v.check(c.Order <= FIFO, "Order", c.Order, "LIFO or FIFO")
 	if len(v.problems) == 0 {
-		v.contradictions(c)
+		v.contradictions(c, initGiven)
 	}
 	if len(v.problems) == 0 {
 		return nil
@@ -90,8 +91,11 @@ func (v *validator) delay(field string, d, least time.Duration, none bool) {
 }
 
 // contradictions compares fields with each other; each is in range by itself.
-func (v *validator) contradictions(c Config) {
+func (v *validator) contradictions(c Config, initGiven bool) {
 	maxIdle := max(c.MaxIdleConns, 0)
+	if !initGiven {
+		c.InitConns = 0
+	}
 	atMost := func(field string, n int, limit string, most int) {
 		v.check(n <= most, field, n, fmt.Sprintf("at most %s, which is %d", limit, most))
 	}

@@ -1,0 +1,93 @@
+package conformance
+
+import (
+	"database/sql"
+	"database/sql/driver"
+)
+
+func panicCases() []testCase {
+	return []testCase{
+		{"panics/in a Valuer", panicsValuer},
+		{"panics/in a Valuer, in a transaction", panicsValuerTx},
+		{"panics/in a Scanner", panicsScanner},
+		{"panics/in Raw", panicsRaw},
+	}
+}
+
+// itself is what the panics of these cases are called with, to be recognised.
+var itself = new(int)
+
+type panickingValuer struct{}
+
+func (panickingValuer) Value() (driver.Value, error) { panic(itself) }
+
+type panickingScanner struct{}
+
+func (*panickingScanner) Scan(any) error { panic(itself) }
+
+// panics expects the panic to come through unchanged.
+func (c *trial) panics(what string, do func()) {
+	c.Helper()
+	var recovered any
+	func() {
+		defer func() { recovered = recover() }()
+		do()
+	}()
+	if recovered != any(itself) {
+		c.Errorf("%s: recovered %v, want the panic's own value", what, recovered)
+	}
+}
+
+func panicsValuer(c *trial) {
+	table := c.keyed("panics", c.d.Types.Text)
+	c.db.SetMaxOpenConns(2)
+	insert := c.sql("INSERT INTO %s (id, v) VALUES (?, ?)", table)
+	stmt := c.prepare(c.db, insert)
+	defer stmt.Close()
+	for range manyTimes {
+		c.panics("Exec", func() { _, _ = c.db.ExecContext(c.ctx, insert, 1, panickingValuer{}) })
+		c.panics("Query", func() { _, _ = c.db.QueryContext(c.ctx, c.sql("SELECT ?"), panickingValuer{}) })
+		c.panics("Stmt.Exec", func() { _, _ = stmt.ExecContext(c.ctx, 1, panickingValuer{}) })
+		c.usable("a panic")
+	}
+	equal(c, "rows", c.count(c.db, table), 0)
+}
+
+func panicsValuerTx(c *trial) {
+	table := c.keyed("panics", c.d.Types.Text)
+	c.db.SetMaxOpenConns(2)
+	insert := c.sql("INSERT INTO %s (id, v) VALUES (?, ?)", table)
+	for range manyTimes {
+		tx := c.begin()
+		defer tx.Rollback()
+		c.insert(tx, table, 1, "never kept")
+		c.panics("Tx.Exec", func() { _, _ = tx.ExecContext(c.ctx, insert, 2, panickingValuer{}) })
+		c.must("Rollback", tx.Rollback())
+	}
+	equal(c, "rows", c.count(c.db, table), 0)
+}
+
+func panicsScanner(c *trial) {
+	c.db.SetMaxOpenConns(2)
+	for range manyTimes {
+		rows, err := c.db.QueryContext(c.ctx, c.d.Series(3))
+		c.must("query", err)
+		defer rows.Close()
+		equal(c, "Next", rows.Next(), true)
+		c.panics("Scan", func() { _ = rows.Scan(&panickingScanner{}) })
+		c.must("Close", rows.Close())
+		c.usable("a panic in Scan")
+	}
+}
+
+func panicsRaw(c *trial) {
+	c.db.SetMaxOpenConns(2)
+	for range manyTimes {
+		conn := c.conn()
+		c.panics("Raw", func() { _ = conn.Raw(func(any) error { panic(itself) }) })
+		// database/sql cannot know what the function did, and gives the
+		// connection up.
+		c.wantErr("Close", conn.Close(), sql.ErrConnDone)
+		c.usable("a panic in Raw")
+	}
+}

@@ -1,0 +1,23 @@
+package conformance_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/nimue-go/nimue/conformance"
+	_ "modernc.org/sqlite"
+)
+
+// sqliteDSN names a new database file.
+func sqliteDSN(tb testing.TB) string {
+	tb.Helper()
+	return "file:" + filepath.ToSlash(filepath.Join(tb.TempDir(), "conformance.db")) +
+		"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)&_time_format=sqlite"
+}
+
+func TestSQLite(t *testing.T) {
+	hold(t, conformance.SQLite(), sqliteDSN,
+		direct("sqlite"),
+		direct2("sqlite"),
+	)
+}

@@ -1,0 +1,52 @@
+package conformance_test
+
+import (
+	"database/sql"
+	"testing"
+
+	"github.com/nimue-go/nimue/conformance"
+)
+
+// way is one way to a database: a driver registered with database/sql, and what
+// makes a DSN for it of the database's own.
+type way struct {
+	name   string
+	driver string
+	dsn    func(own string) string
+}
+
+func direct(driver string) way {
+	return way{name: "direct", driver: driver, dsn: func(own string) string { return own }}
+}
+
+// hold puts the suite to every way to one database, and compares each with the
+// first. own returns a DSN of the first way's driver; of one that differs from
+// call to call, every case gets a database of its own.
+func hold(t *testing.T, dialect conformance.Dialect, own func(tb testing.TB) string, ways ...way) {
+	outcomes := make([]*conformance.Outcome, len(ways))
+	for i, w := range ways {
+		t.Run(w.name, func(t *testing.T) {
+			outcomes[i] = conformance.Run(t, conformance.Target{
+				Name:    w.name,
+				Open:    func(tb testing.TB) *sql.DB { return open(tb, w.driver, w.dsn(own(tb))) },
+				Dialect: dialect,
+			})
+		})
+	}
+	for i, outcome := range outcomes {
+		if i > 0 && outcome != nil && outcomes[0] != nil {
+			t.Run("compare "+ways[i].name, func(t *testing.T) { conformance.Compare(t, outcomes[0], outcome) })
+		}
+	}
+}
+
+func open(tb testing.TB, driver, dsn string) *sql.DB {
+	tb.Helper()
+	db, err := sql.Open(driver, dsn)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return db
+}
+
+func direct2(d string) way { w := direct(d); w.name = "again"; return w }

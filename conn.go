@@ -1,0 +1,340 @@
+package nimue
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+
+	"github.com/nimue-go/nimue/pool"
+)
+
+// Conn is the handle: the driver.Conn that database/sql keeps. It holds no
+// physical connection while it is idle. Its first operation leases one from the
+// pool; IsValid, which database/sql calls when an operation, transaction or
+// *sql.Conn is finished, gives it back.
+//
+// A Conn is reached through (*sql.Conn).Raw, where its own Raw method leads on to
+// the inner driver's connection. database/sql calls it from one goroutine at a
+// time, and so must everyone else.
+type Conn struct {
+	pool    *pool.Pool
+	onClose func() // nil, or gives up the reference of Driver.Open
+	closed  bool
+
+	lease pool.Lease // the present one if held, else the last one: a preference
+	held  bool
+	use   use
+}
+
+// use is what the handle remembers of the lease that it holds.
+type use struct {
+	calling bool            // inside an inner call; still set afterwards if that panicked
+	touched bool            // the inner driver has executed something
+	ran     bool            // a prepared statement has been executed
+	rawTx   bool            // a transaction may have been begun by SQL text
+	tx      bool            // BeginTx has succeeded
+	txCtx   context.Context // its context
+	ctx     context.Context // of the latest operation
+	outcome pool.Outcome
+}
+
+// The handle offers every optional interface; where the inner connection lacks
+// one, it falls back as database/sql would.
+var (
+	_ driver.ConnBeginTx        = (*Conn)(nil)
+	_ driver.ConnPrepareContext = (*Conn)(nil)
+	_ driver.ExecerContext      = (*Conn)(nil)
+	_ driver.QueryerContext     = (*Conn)(nil)
+	_ driver.NamedValueChecker  = (*Conn)(nil)
+	_ driver.Pinger             = (*Conn)(nil)
+	_ driver.SessionResetter    = (*Conn)(nil)
+	_ driver.Validator          = (*Conn)(nil)
+)
+
+// begin makes sure that there is a lease and opens an inner call on it.
+func (c *Conn) begin(ctx context.Context) (driver.Conn, error) {
+	if c.closed {
+		return nil, driver.ErrBadConn
+	}
+	if c.held {
+		if !c.lease.Enter() { // Shutdown took it away
+			return nil, &pool.AcquireError{Pool: c.pool.Name(), Kind: pool.ErrClosed}
+		}
+	} else {
+		lease, err := c.pool.Reacquire(ctx, c.lease)
+		if err != nil {
+			return nil, err
+		}
+		c.lease, c.held = lease, true
+	}
+	c.use.calling = true
+	c.use.ctx = ctx
+	return c.lease.Conn(), nil
+}
+
+// end closes the inner call that begin opened, with its error, and judges what
+// that says about the connection. again tells the caller to begin once more, by
+// the one retry rule: driver.ErrBadConn in answer to the first operation on a
+// connection that had served before. Nothing was executed and no session state is
+// lost, so another connection does as well.
+func (c *Conn) end(err error) (again bool) {
+	switch {
+	case err == nil:
+		c.use.touched = true
+	case err == driver.ErrSkip: // not executed
+	case !c.use.touched && c.lease.Reused() && errors.Is(err, driver.ErrBadConn):
+		c.use.outcome |= pool.Broken
+		c.release()
+		c.pool.CountRetry()
+		return true
+	default:
+		c.use.touched = true
+		switch c.pool.Classify(err) {
+		case pool.Discard:
+			c.use.outcome |= pool.Broken
+		case pool.Suspect:
+			c.use.outcome |= pool.Suspicious
+		}
+	}
+	c.leave()
+	return false
+}
+
+// leave closes an inner call without judging the connection.
+func (c *Conn) leave() {
+	c.use.calling = false
+	if !c.lease.Leave() {
+		c.lease.Release(pool.Broken) // Shutdown waited for this call to end
+	}
+}
+
+// release gives the lease back, with all that is known of the connection.
+func (c *Conn) release() {
+	if !c.held {
+		return
+	}
+	u := &c.use
+	o := u.outcome
+	if u.calling && o == pool.Clean {
+		o = pool.Broken // the inner driver panicked: there is no telling what state it is in
+	}
+	if u.rawTx {
+		o |= pool.OpenTx
+	}
+	if u.ctx != nil && u.ctx.Err() != nil {
+		o |= pool.Suspicious // rows or a transaction may have been cut short unseen
+	}
+	if u.tx && u.txCtx.Err() != nil && !keepsAfterRollback(c.lease.Conn()) {
+		o |= pool.Broken
+	}
+	c.held = false
+	c.use = use{}
+	c.lease.Release(o)
+}
+
+// keepsAfterRollback is database/sql's rule for the connection of a transaction
+// whose context has ended: it is kept only where the driver can both tell
+// whether it is usable and reset it.
+func keepsAfterRollback(inner driver.Conn) bool {
+	_, resets := inner.(driver.SessionResetter)
+	_, tells := inner.(driver.Validator)
+	return resets && tells
+}
+
+// ExecContext runs a statement on the leased connection. driver.ErrSkip, where
+// the inner driver wants the statement prepared first or has no Exec, is legal
+// here and makes database/sql prepare it.
+func (c *Conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	var saved savedArgs
+	for first := true; ; first = false {
+		inner, err := c.begin(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if !canExec(inner) {
+			c.leave()
+			return nil, driver.ErrSkip
+		}
+		converted, err := c.convert(inner, nil, args, &saved, first)
+		if err != nil {
+			return nil, err
+		}
+		result, err := execOn(ctx, inner, query, converted)
+		if err == nil {
+			result = settled(result)
+		}
+		c.noteTx(query, err)
+		if !c.end(err) {
+			return result, err
+		}
+	}
+}
+
+// QueryContext runs a query on the leased connection and returns the inner
+// driver's rows as they are. driver.ErrSkip as in ExecContext.
+func (c *Conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	var saved savedArgs
+	for first := true; ; first = false {
+		inner, err := c.begin(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if !canQuery(inner) {
+			c.leave()
+			return nil, driver.ErrSkip
+		}
+		converted, err := c.convert(inner, nil, args, &saved, first)
+		if err != nil {
+			return nil, err
+		}
+		rows, err := queryOn(ctx, inner, query, converted)
+		c.noteTx(query, err)
+		if !c.end(err) {
+			return rows, err
+		}
+	}
+}
+
+// convert converts args in place for an operation, keeping them for a second
+// beginning. Where that fails, the call that was begun is over.
+func (c *Conn) convert(inner driver.Conn, s driver.Stmt, args []driver.NamedValue, saved *savedArgs, first bool) ([]driver.NamedValue, error) {
+	if len(args) == 0 && s == nil {
+		return args, nil
+	}
+	if !first {
+		saved.restore(args)
+	} else if !c.use.touched {
+		saved.save(args)
+	}
+	converted, err := convertArgs(inner, s, args)
+	if err != nil {
+		c.leave()
+	}
+	return converted, err
+}
+
+// noteTx remembers that SQL text begins or ends a transaction, so that one that
+// is left open can be rolled back when the connection is returned. A failed BEGIN
+// counts: a rollback too many does no harm.
+func (c *Conn) noteTx(query string, err error) {
+	switch effectOf(query) {
+	case opensTx:
+		c.use.rawTx = c.use.rawTx || err != driver.ErrSkip
+	case opensTxOutside:
+		c.use.rawTx = c.use.rawTx || err == nil && !c.use.tx
+	case endsTx:
+		c.use.rawTx = c.use.rawTx && err != nil
+	}
+}
+
+// PrepareContext prepares the query on the leased connection, or finds it
+// prepared there already, and returns a statement that outlives the lease.
+func (c *Conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	for {
+		if _, err := c.begin(ctx); err != nil {
+			return nil, err
+		}
+		_, called, err := c.lease.Prepare(ctx, query)
+		if err == nil && !called {
+			c.leave()
+			return &stmt{conn: c, text: query}, nil
+		}
+		if !c.end(err) {
+			if err != nil {
+				return nil, err
+			}
+			return &stmt{conn: c, text: query}, nil
+		}
+	}
+}
+
+// Prepare is PrepareContext without a context, for callers of the old interface.
+func (c *Conn) Prepare(query string) (driver.Stmt, error) {
+	return c.PrepareContext(context.Background(), query)
+}
+
+// BeginTx begins a transaction on the leased connection and returns the inner
+// driver's. Options that an inner driver without BeginTx cannot honour are
+// refused in database/sql's words.
+func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	for {
+		inner, err := c.begin(ctx)
+		if err != nil {
+			return nil, err
+		}
+		tx, err := beginOn(ctx, inner, opts)
+		if err == nil {
+			c.use.tx, c.use.txCtx = true, ctx
+		}
+		if !c.end(err) {
+			return tx, err
+		}
+	}
+}
+
+// Begin is BeginTx without a context, for callers of the old interface.
+func (c *Conn) Begin() (driver.Tx, error) {
+	return c.BeginTx(context.Background(), driver.TxOptions{})
+}
+
+// Ping leases a connection, so that it fails if none can be had, and pings the
+// server if the inner driver can.
+func (c *Conn) Ping(ctx context.Context) error {
+	for {
+		inner, err := c.begin(ctx)
+		if err != nil {
+			return err
+		}
+		pinger, ok := inner.(driver.Pinger)
+		if !ok {
+			c.leave()
+			return nil
+		}
+		if err = pinger.Ping(ctx); !c.end(err) {
+			return err
+		}
+	}
+}
+
+// CheckNamedValue accepts every argument as it is: see args.go.
+func (c *Conn) CheckNamedValue(*driver.NamedValue) error { return nil }
+
+// ResetSession has nothing to do: an idle handle has no session. The pool resets
+// the physical connection's when it lends it.
+func (c *Conn) ResetSession(context.Context) error { return nil }
+
+// IsValid is how database/sql says that it is done with the connection for now:
+// the lease goes back to the pool. A handle is always valid.
+func (c *Conn) IsValid() bool {
+	c.release()
+	return true
+}
+
+// Close ends the handle. database/sql closes one that still holds its lease only
+// when it was told driver.ErrBadConn.
+func (c *Conn) Close() error {
+	if c.closed {
+		return nil
+	}
+	c.closed = true
+	c.use.outcome |= pool.Broken
+	c.release()
+	if c.onClose != nil {
+		c.onClose()
+	}
+	return nil
+}
+
+// Raw calls f with the inner driver's connection, leasing one first if need be.
+// f must not keep it, close it or use it after it has returned. f's error is
+// returned as it is; driver.ErrBadConn makes nimue close the connection.
+func (c *Conn) Raw(ctx context.Context, f func(inner driver.Conn) error) error {
+	inner, err := c.begin(ctx)
+	if err != nil {
+		return err
+	}
+	c.use.touched = true // f may do anything, so nothing may be begun twice
+	err = f(inner)
+	c.end(err)
+	return err
+}

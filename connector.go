@@ -1,0 +1,155 @@
+package nimue
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/nimue-go/nimue/pool"
+)
+
+// Connector is a driver.Connector whose connections come from one pool. It serves
+// one *sql.DB: closing that closes the connector and with it the pool, or gives
+// up its part of a pool that others share by name.
+type Connector struct {
+	pool  *pool.Pool
+	close func() error
+}
+
+var (
+	_ driver.Connector = (*Connector)(nil)
+	_ io.Closer        = (*Connector)(nil)
+)
+
+// NewConnector puts a pool over any inner driver.Connector, for sql.OpenDB:
+//
+//	connector, err := nimue.NewConnector(inner, pool.Config{MaxConns: 8})
+//	db := sql.OpenDB(connector)
+//
+// It dials nothing itself. A nil inner connector and an invalid configuration are
+// errors. Closing it closes inner too, if that is an io.Closer.
+func NewConnector(inner driver.Connector, cfg pool.Config) (*Connector, error) {
+	p, err := pool.New(inner, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &Connector{pool: p, close: func() error { return closePool(p, inner) }}, nil
+}
+
+// Connect returns a handle. It acquires no connection: that happens at the
+// handle's first operation, with that operation's context.
+func (c *Connector) Connect(context.Context) (driver.Conn, error) {
+	if c.pool == nil {
+		return nil, errEmptyDSN
+	}
+	return c.handle(), nil
+}
+
+func (c *Connector) handle() *Conn { return &Conn{pool: c.pool} }
+
+// Driver returns a Driver through which PoolOf finds the pool.
+func (c *Connector) Driver() driver.Driver { return &Driver{connector: c} }
+
+// Pool returns the pool, or nil for the empty DSN.
+func (c *Connector) Pool() *pool.Pool { return c.pool }
+
+// Close closes the pool without waiting: leased connections are closed when they
+// are returned. To wait for them, call Shutdown on the Pool first.
+func (c *Connector) Close() error {
+	if c.pool == nil {
+		return nil
+	}
+	return c.close()
+}
+
+func closePool(p *pool.Pool, inner driver.Connector) error {
+	err := p.Close()
+	if closer, ok := inner.(io.Closer); ok {
+		if cerr := closer.Close(); err == nil {
+			err = cerr
+		}
+	}
+	return err
+}
+
+// innerConnector finds the inner driver by its registered name and makes its
+// connector. database/sql tells a driver only of an opened *sql.DB, so one is
+// opened for the moment; sql.Open dials nothing.
+func innerConnector(dsn DSN) (c driver.Connector, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("nimue: %s: panic in the inner driver's OpenConnector: %v", dsn.Pool.Name, v)
+		}
+		err = redactError(err, dsn)
+	}()
+	db, err := sql.Open(dsn.Driver, dsn.Inner)
+	if err != nil {
+		return nil, fmt.Errorf("nimue: %s: the inner driver %q refuses its DSN: %w", dsn.Pool.Name, dsn.Driver, err)
+	}
+	d := db.Driver()
+	if err := db.Close(); err != nil {
+		return nil, fmt.Errorf("nimue: %s: %w", dsn.Pool.Name, err)
+	}
+	if dc, ok := d.(driver.DriverContext); ok {
+		inner, err := dc.OpenConnector(dsn.Inner)
+		if err != nil {
+			return nil, fmt.Errorf("nimue: %s: the inner driver %q refuses its DSN: %w", dsn.Pool.Name, dsn.Driver, err)
+		}
+		return &redacting{inner, dsn}, nil
+	}
+	return &redacting{oldConnector{d, dsn.Inner}, dsn}, nil
+}
+
+// oldConnector is the connector of a driver that has only Open.
+type oldConnector struct {
+	driver driver.Driver
+	dsn    string
+}
+
+func (c oldConnector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.dsn) }
+func (c oldConnector) Driver() driver.Driver                        { return c.driver }
+
+// redacting keeps the DSN's secrets out of connect errors: drivers quote it.
+type redacting struct {
+	driver.Connector
+	dsn DSN
+}
+
+func (r *redacting) Connect(ctx context.Context) (driver.Conn, error) {
+	c, err := r.Connector.Connect(ctx)
+	if err != nil {
+		return nil, redactError(err, r.dsn)
+	}
+	return c, nil
+}
+
+// Close closes the inner connector if it can be closed.
+func (r *redacting) Close() error {
+	if closer, ok := r.Connector.(io.Closer); ok {
+		return closer.Close()
+	}
+	return nil
+}
+
+// defaultLog is a slog.Handler that passes records of a level on to whatever
+// slog's default is at the time.
+type defaultLog struct{ least slog.Level }
+
+func (h defaultLog) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= h.least && slog.Default().Enabled(ctx, level)
+}
+
+func (h defaultLog) Handle(ctx context.Context, r slog.Record) error {
+	return slog.Default().Handler().Handle(ctx, r)
+}
+
+func (h defaultLog) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return slog.Default().Handler().WithAttrs(attrs)
+}
+
+func (h defaultLog) WithGroup(name string) slog.Handler {
+	return slog.Default().Handler().WithGroup(name)
+}

@@ -1,0 +1,117 @@
+package nimue
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+)
+
+// Inner drivers have any subset of the optional interfaces; a handle has all of
+// them. Each function here does for an inner connection or statement what
+// database/sql itself would do if it held that, in its order and words.
+
+// execOn executes on the connection; driver.ErrSkip where it has no such method.
+func execOn(ctx context.Context, inner driver.Conn, query string, args []driver.NamedValue) (driver.Result, error) {
+	switch e := inner.(type) {
+	case driver.ExecerContext:
+		return e.ExecContext(ctx, query, args)
+	case driver.Execer: //nolint:staticcheck // old drivers have only this
+		values, err := oldArgs(ctx, args)
+		if err != nil {
+			return nil, err
+		}
+		return e.Exec(query, values)
+	}
+	return nil, driver.ErrSkip
+}
+
+// queryOn queries on the connection; driver.ErrSkip where it has no such method.
+func queryOn(ctx context.Context, inner driver.Conn, query string, args []driver.NamedValue) (driver.Rows, error) {
+	switch q := inner.(type) {
+	case driver.QueryerContext:
+		return q.QueryContext(ctx, query, args)
+	case driver.Queryer: //nolint:staticcheck // old drivers have only this
+		values, err := oldArgs(ctx, args)
+		if err != nil {
+			return nil, err
+		}
+		return q.Query(query, values)
+	}
+	return nil, driver.ErrSkip
+}
+
+// canExec and canQuery tell whether the connection has the method at all: where
+// it has not, database/sql converts no arguments for it either.
+func canExec(inner driver.Conn) bool {
+	switch inner.(type) {
+	case driver.ExecerContext, driver.Execer: //nolint:staticcheck // see execOn
+		return true
+	}
+	return false
+}
+
+func canQuery(inner driver.Conn) bool {
+	switch inner.(type) {
+	case driver.QueryerContext, driver.Queryer: //nolint:staticcheck // see queryOn
+		return true
+	}
+	return false
+}
+
+func execStmt(ctx context.Context, s driver.Stmt, args []driver.NamedValue) (driver.Result, error) {
+	if sc, ok := s.(driver.StmtExecContext); ok {
+		return sc.ExecContext(ctx, args)
+	}
+	values, err := oldArgs(ctx, args)
+	if err != nil {
+		return nil, err
+	}
+	return s.Exec(values) //nolint:staticcheck // old drivers have only this
+}
+
+func queryStmt(ctx context.Context, s driver.Stmt, args []driver.NamedValue) (driver.Rows, error) {
+	if sc, ok := s.(driver.StmtQueryContext); ok {
+		return sc.QueryContext(ctx, args)
+	}
+	values, err := oldArgs(ctx, args)
+	if err != nil {
+		return nil, err
+	}
+	return s.Query(values) //nolint:staticcheck // old drivers have only this
+}
+
+// oldArgs prepares a call of a method without a context: its last chance to end.
+func oldArgs(ctx context.Context, args []driver.NamedValue) ([]driver.Value, error) {
+	values, err := positional(args)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	default:
+		return values, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func beginOn(ctx context.Context, inner driver.Conn, opts driver.TxOptions) (driver.Tx, error) {
+	if b, ok := inner.(driver.ConnBeginTx); ok {
+		return b.BeginTx(ctx, opts)
+	}
+	if opts.Isolation != 0 {
+		return nil, errors.New("sql: driver does not support non-default isolation level")
+	}
+	if opts.ReadOnly {
+		return nil, errors.New("sql: driver does not support read-only transactions")
+	}
+	tx, err := inner.Begin() //nolint:staticcheck // old drivers have only this
+	if err == nil && ctx.Done() != nil {
+		select {
+		default:
+		case <-ctx.Done():
+			_ = tx.Rollback() // the caller has gone; its error is the context's
+			return nil, ctx.Err()
+		}
+	}
+	return tx, err
+}

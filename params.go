@@ -1,0 +1,396 @@
+package nimue
+
+import (
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/nimue-go/nimue/pool"
+)
+
+// prefix begins the key of every parameter that is nimue's.
+const prefix = "pool_"
+
+// longestName bounds pool_name, in bytes: a label stands in every log line.
+const longestName = 100
+
+// parameter is one row of the table that everything about parameters comes
+// from: parsing, bounds, formatting, redaction, suggestions and the README.
+type parameter struct {
+	key     string
+	field   string // the pool.Config field, which its ConfigError speaks of; "" where there is none
+	def     string // the default, as the README shows it
+	doc     string
+	want    string // what is accepted, for errors
+	repeats bool
+	sql     bool // the value is SQL and may carry a secret
+
+	// least and most are the bounds of a number or, in nanoseconds, of a
+	// duration. Zero is accepted below least where it switches something off.
+	least, most int64
+	duration    bool
+	none        bool
+
+	// parse stores a value and reports whether it was acceptable; hint may
+	// say what was probably meant.
+	parse func(d *DSN, text string) (hint string, ok bool)
+	// texts gives the values to write for d, none where it has the default.
+	texts func(d *DSN) []string
+}
+
+var parameters = []*parameter{
+	nameParameter(),
+	number("pool_max_conns", "MaxConns", fixed(pool.DefaultMaxConns), 1, pool.MostConns,
+		func(c *pool.Config) *int { return &c.MaxConns },
+		"most connections at any moment, counting those being opened or closed"),
+	number("pool_min_conns", "MinConns", "0", 0, pool.MostConns,
+		func(c *pool.Config) *int { return &c.MinConns },
+		"floor of all connections, kept in the background"),
+	number("pool_min_idle_conns", "MinIdleConns", "0", 0, pool.MostConns,
+		func(c *pool.Config) *int { return &c.MinIdleConns },
+		"floor of idle connections, while `pool_max_conns` allows"),
+	number("pool_max_idle_conns", "MaxIdleConns", "= max", 0, pool.MostConns,
+		func(c *pool.Config) *int { return &c.MaxIdleConns },
+		"idle connections above it are retired; 0 keeps none").zeroIsNone(),
+	number("pool_init_conns", "InitConns", "= min", 0, pool.MostConns,
+		func(c *pool.Config) *int { return &c.InitConns },
+		"connections opened in the background at once").zeroIsNone(),
+	number("pool_max_connecting", "MaxConnecting", fixed(pool.DefaultMaxConnecting), 1, pool.MostConns,
+		func(c *pool.Config) *int { return &c.MaxConnecting },
+		"connects under way at a time"),
+	delay("pool_max_conn_lifetime", "MaxConnLifetime", pool.DefaultMaxConnLifetime, 0,
+		func(c *pool.Config) *time.Duration { return &c.MaxConnLifetime },
+		"age at which a connection is retired; 0: no limit"),
+	delay("pool_max_conn_lifetime_jitter", "MaxConnLifetimeJitter", 0, 0,
+		func(c *pool.Config) *time.Duration { return &c.MaxConnLifetimeJitter },
+		"most that is added to a connection's lifetime, drawn once for each; 0: nothing").shownDefault("a tenth of the lifetime"),
+	delay("pool_max_conn_idle_time", "MaxConnIdleTime", pool.DefaultMaxConnIdleTime, 0,
+		func(c *pool.Config) *time.Duration { return &c.MaxConnIdleTime },
+		"idleness at which a connection is retired, down to the floors; 0: no limit"),
+	number("pool_max_conn_uses", "MaxConnUses", "0", 0, pool.MostUses,
+		func(c *pool.Config) *int { return &c.MaxConnUses },
+		"leases after which a connection is retired; 0: no limit"),
+	delay("pool_acquire_timeout", "AcquireTimeout", pool.DefaultAcquireTimeout, 0,
+		func(c *pool.Config) *time.Duration { return &c.AcquireTimeout },
+		"longest wait for a connection; 0: only the caller's context ends it"),
+	number("pool_max_waiters", "MaxWaiters", "unlimited", 0, pool.MostUses,
+		func(c *pool.Config) *int { return &c.MaxWaiters },
+		"callers that may wait at a time; 0: fail at once when exhausted").zeroIsNone().alsoAccepts("unlimited"),
+	delay("pool_connect_timeout", "ConnectTimeout", pool.DefaultConnectTimeout, 1,
+		func(c *pool.Config) *time.Duration { return &c.ConnectTimeout },
+		"limit of one connect, `pool_init_sql` included"),
+	delay("pool_health_check_period", "HealthCheckPeriod", pool.DefaultHealthCheckPeriod, 0,
+		func(c *pool.Config) *time.Duration { return &c.HealthCheckPeriod },
+		"how long an idle connection may go unverified; 0: no background verification"),
+	delay("pool_ping_timeout", "PingTimeout", pool.DefaultPingTimeout, 1,
+		func(c *pool.Config) *time.Duration { return &c.PingTimeout },
+		"limit of one verification"),
+	statement("pool_health_query", "HealthQuery",
+		func(c *pool.Config) *string { return &c.HealthQuery },
+		"SQL to run instead of the driver's Ping"),
+	enum("pool_check_on_acquire", "CheckOnAcquire",
+		func(d *DSN) *pool.Check { return &d.Pool.CheckOnAcquire },
+		"verify before lending; `auto`: when neither used nor verified lately and nothing watches the connection",
+		"auto", "always", "never"),
+	enum("pool_order", "Order",
+		func(d *DSN) *pool.Order { return &d.Pool.Order },
+		"which idle connection is lent first: the one returned last, or the one idle longest",
+		"lifo", "fifo"),
+	statements("pool_init_sql", "InitSQL",
+		func(c *pool.Config) *[]string { return &c.InitSQL },
+		"SQL for every new connection; a failure closes it"),
+	statements("pool_reset_sql", "ResetSQL",
+		func(c *pool.Config) *[]string { return &c.ResetSQL },
+		"SQL for every returned connection, for example `DISCARD ALL`"),
+	number("pool_stmt_cache", "StmtCache", fixed(pool.DefaultStmtCache), 0, pool.MostConns,
+		func(c *pool.Config) *int { return &c.StmtCache },
+		"prepared statements kept per connection; 0: none").zeroIsNone(),
+	enum("pool_log_level", "",
+		func(d *DSN) *LogLevel { return &d.LogLevel },
+		"what is logged to `slog.Default()`",
+		"off", "error", "warn", "info", "debug"),
+}
+
+// parameterByKey and keyByField index the table.
+var parameterByKey, keyByField = func() (map[string]*parameter, map[string]string) {
+	byKey, byField := map[string]*parameter{}, map[string]string{}
+	for _, p := range parameters {
+		byKey[p.key] = p
+		if p.field != "" {
+			byField[p.field] = p.key
+		}
+	}
+	return byKey, byField
+}()
+
+func fixed(n int) string { return strconv.Itoa(n) }
+
+// number is a parameter that holds a whole number. Its default is a number,
+// or words where the default follows another setting. A value equal to a
+// numeric default is stored as the field's zero value, so that saying a
+// default and saying nothing make equal DSNs.
+func number(key, field, def string, least, most int, at func(*pool.Config) *int, doc string) *parameter {
+	p := &parameter{key: key, field: field, def: def, doc: doc, least: int64(least), most: int64(most)}
+	p.want = fmt.Sprintf("a whole number from %d to %d", least, most)
+	p.parse = func(d *DSN, text string) (string, bool) {
+		n, err := strconv.Atoi(text)
+		if err != nil || !startsWithDigit(text) || n < least || n > most {
+			return "", false
+		}
+		*at(&d.Pool) = n
+		if strconv.Itoa(n) == p.def {
+			*at(&d.Pool) = 0
+		} else if n == 0 && p.none {
+			*at(&d.Pool) = pool.None
+		}
+		return "", true
+	}
+	p.texts = func(d *DSN) []string {
+		n := *at(&d.Pool)
+		if n == 0 || strconv.Itoa(n) == p.def {
+			return nil
+		}
+		if n == pool.None && p.none {
+			n = 0
+		}
+		return []string{strconv.Itoa(n)}
+	}
+	return p
+}
+
+// delay is a parameter that holds a duration. Its default is def, or words set
+// with shownDefault. Where least is 0, 0 switches off what it limits.
+func delay(key, field string, def, least time.Duration, at func(*pool.Config) *time.Duration, doc string) *parameter {
+	p := &parameter{key: key, field: field, def: shortDuration(def), doc: doc,
+		least: int64(least), most: int64(pool.LongestDelay), duration: true, none: least == 0}
+	p.want = "a duration such as 30s, 5m or 1h30m"
+	if p.none {
+		p.want = "0 or " + p.want
+	}
+	p.want += ", at most " + shortDuration(pool.LongestDelay)
+	p.parse = func(d *DSN, text string) (string, bool) {
+		v, err := time.ParseDuration(text)
+		if err != nil || !startsWithDigit(text) || v < least || v > pool.LongestDelay || v == 0 && strings.ContainsAny(text, "123456789") {
+			return durationHint(text), false
+		}
+		switch {
+		case v == 0:
+			v = pool.None
+		case v == def:
+			v = 0
+		}
+		*at(&d.Pool) = v
+		return "", true
+	}
+	p.texts = func(d *DSN) []string {
+		switch v := *at(&d.Pool); v {
+		case 0, def:
+			return nil
+		case pool.None:
+			return []string{"0"}
+		default:
+			return []string{shortDuration(v)}
+		}
+	}
+	return p
+}
+
+// enum is a parameter that holds one of some words, in the order of the
+// constants they stand for; the first is the default.
+func enum[T ~uint8](key, field string, at func(*DSN) *T, doc string, words ...string) *parameter {
+	p := &parameter{key: key, field: field, def: words[0], doc: doc}
+	p.want = strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+	p.parse = func(d *DSN, text string) (string, bool) {
+		for i, word := range words {
+			if text == word {
+				*at(d) = T(i)
+				return "", true
+			}
+			if strings.EqualFold(text, word) {
+				return word, false
+			}
+		}
+		return "", false
+	}
+	p.texts = func(d *DSN) []string {
+		if v := *at(d); v != 0 && int(v) < len(words) {
+			return []string{words[v]}
+		}
+		return nil
+	}
+	return p
+}
+
+// statement is a parameter that holds one SQL statement.
+func statement(key, field string, at func(*pool.Config) *string, doc string) *parameter {
+	p := &parameter{key: key, field: field, def: "–", doc: doc, sql: true, want: "an SQL statement"}
+	p.parse = func(d *DSN, text string) (string, bool) {
+		*at(&d.Pool) = text
+		return "", isStatement(text)
+	}
+	p.texts = func(d *DSN) []string {
+		if text := *at(&d.Pool); text != "" {
+			return []string{text}
+		}
+		return nil
+	}
+	return p
+}
+
+// statements is a parameter that may be repeated, for SQL statements to be run
+// in that order.
+func statements(key, field string, at func(*pool.Config) *[]string, doc string) *parameter {
+	p := &parameter{key: key, field: field, def: "–", doc: doc + "; repeatable", sql: true, repeats: true, want: "an SQL statement"}
+	p.parse = func(d *DSN, text string) (string, bool) {
+		*at(&d.Pool) = append(*at(&d.Pool), text)
+		return "", isStatement(text)
+	}
+	p.texts = func(d *DSN) []string { return *at(&d.Pool) }
+	return p
+}
+
+// isStatement reports whether text can be SQL at all. A NUL would end the
+// statement early in some drivers and fail in others.
+func isStatement(text string) bool {
+	return strings.TrimSpace(text) != "" && !strings.ContainsRune(text, 0)
+}
+
+func nameParameter() *parameter {
+	p := &parameter{key: "pool_name", field: "Name", def: "from the DSN, redacted",
+		doc:  "label in errors, logs and statistics; two opens with the same explicit name and DSN share one pool",
+		want: fmt.Sprintf("1 to %d bytes of printable text", longestName)}
+	p.parse = func(d *DSN, text string) (string, bool) {
+		d.Pool.Name, d.Named = text, true
+		return "", text != "" && len(text) <= longestName && isPrintable(text)
+	}
+	p.texts = func(d *DSN) []string {
+		if !d.Named {
+			return nil
+		}
+		return []string{d.Pool.Name}
+	}
+	return p
+}
+
+// zeroIsNone makes 0 mean pool.None, for a field whose zero is a default.
+func (p *parameter) zeroIsNone() *parameter {
+	p.none = true
+	return p
+}
+
+// shownDefault replaces the default's text, for one that follows another setting.
+func (p *parameter) shownDefault(text string) *parameter {
+	p.def = text
+	return p
+}
+
+// alsoAccepts makes word a way to write the default.
+func (p *parameter) alsoAccepts(word string) *parameter {
+	parse := p.parse
+	p.parse = func(d *DSN, text string) (string, bool) {
+		if text == word {
+			return "", true
+		}
+		return parse(d, text)
+	}
+	p.want += ", or " + word
+	return p
+}
+
+// shown is the value as an error or a log may show it.
+func (p *parameter) shown(text string) string {
+	if p.sql {
+		return redactSQL(text)
+	}
+	return text
+}
+
+func startsWithDigit(s string) bool { return s != "" && s[0] >= '0' && s[0] <= '9' }
+
+func isPrintable(s string) bool {
+	return utf8.ValidString(s) && strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+}
+
+// shortDuration writes d without the zero units of Duration.String, and with
+// an ASCII micro sign, so that it needs no escaping.
+func shortDuration(d time.Duration) string {
+	s := strings.Replace(d.String(), "µ", "u", 1)
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// durationHint says what a number without a unit, or one in days, was meant for.
+func durationHint(text string) string {
+	unit := strings.TrimLeft(text, "0123456789")
+	digits := text[:len(text)-len(unit)]
+	n, err := strconv.Atoi(digits)
+	if err != nil || n == 0 {
+		return ""
+	}
+	switch strings.ToLower(strings.TrimSpace(unit)) {
+	case "":
+		return digits + "s"
+	case "d", "day", "days":
+		return fmt.Sprintf("%dh", min(n, 3650)*24)
+	case "sec", "secs", "second", "seconds":
+		return digits + "s"
+	case "min", "mins", "minute", "minutes":
+		return digits + "m"
+	}
+	return ""
+}
+
+// LogLevel is how much a pool logs to slog.Default(). The zero value is LogOff.
+type LogLevel uint8
+
+// The levels that pool_log_level knows; each includes those before it.
+const (
+	LogOff LogLevel = iota
+	LogError
+	LogWarn
+	LogInfo
+	LogDebug
+)
+
+// String returns the level as pool_log_level writes it.
+func (l LogLevel) String() string {
+	words := [...]string{"off", "error", "warn", "info", "debug"}
+	if int(l) < len(words) {
+		return words[l]
+	}
+	return fmt.Sprintf("LogLevel(%d)", uint8(l))
+}
+
+// Level returns the least slog level to be logged, and whether anything is.
+func (l LogLevel) Level() (level slog.Level, on bool) {
+	switch l {
+	case LogError:
+		return slog.LevelError, true
+	case LogWarn:
+		return slog.LevelWarn, true
+	case LogInfo:
+		return slog.LevelInfo, true
+	case LogDebug:
+		return slog.LevelDebug, true
+	}
+	return 0, false
+}
+
+// parameterTable renders the README's table of parameters.
+func parameterTable() string {
+	var b strings.Builder
+	b.WriteString("| parameter | default | meaning |\n|---|---|---|\n")
+	for _, p := range parameters {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", p.key, p.def, p.doc)
+	}
+	return b.String()
+}

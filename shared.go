@@ -1,0 +1,79 @@
+package nimue
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/nimue-go/nimue/pool"
+)
+
+// shared is a pool that several connectors may use: those of one pool_name, or
+// the handles of one DSN that came through Driver.Open.
+type shared struct {
+	dsn   DSN
+	pool  *pool.Pool
+	close func() error
+	users int
+}
+
+// sharing guards sharedPools and the users of each. No driver is called under it;
+// pool.New and Pool.Close, which take a pool's own lock, may be.
+var (
+	sharing     sync.Mutex
+	sharedPools = map[string]*shared{}
+)
+
+// openShared returns a connector to the pool of that key, making the pool if
+// there is none. The empty key shares nothing.
+func openShared(key string, dsn DSN) (*Connector, error) {
+	inner, err := innerConnector(dsn)
+	if err != nil {
+		return nil, err
+	}
+	cfg := dsn.Pool
+	if dsn.LogLevel != LogOff {
+		cfg.Logger = slog.New(defaultLog{dsn.LogLevel.slogLevel()})
+	}
+	if key == "" {
+		return NewConnector(inner, cfg)
+	}
+	sharing.Lock()
+	defer sharing.Unlock()
+	s := sharedPools[key]
+	if s != nil && s.pool.Closed() {
+		s = nil // by hand; its remaining users have a closed pool
+	}
+	if s != nil && s.dsn.Format() != dsn.Format() {
+		return nil, fmt.Errorf("nimue: %s: pool_name is in use for another DSN, %v, and cannot be given to %v", key, s.dsn, dsn)
+	}
+	if s == nil {
+		p, err := pool.New(inner, cfg)
+		if err != nil {
+			return nil, err
+		}
+		s = &shared{dsn: dsn, pool: p, close: func() error { return closePool(p, inner) }}
+		sharedPools[key] = s
+	}
+	s.users++
+	var once sync.Once
+	return &Connector{pool: s.pool, close: func() (err error) {
+		once.Do(func() { err = s.leave(key) })
+		return err
+	}}, nil
+}
+
+// leave gives up one use of the pool; the last one closes it.
+func (s *shared) leave(key string) error {
+	sharing.Lock()
+	s.users--
+	last := s.users == 0
+	if last && sharedPools[key] == s {
+		delete(sharedPools, key)
+	}
+	sharing.Unlock()
+	if last {
+		return s.close()
+	}
+	return nil
+}

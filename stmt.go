@@ -1,0 +1,120 @@
+package nimue
+
+import (
+	"context"
+	"database/sql/driver"
+
+	"github.com/nimue-go/nimue/pool"
+)
+
+// stmt is a prepared statement of a handle. It keeps the text; the inner
+// statement is looked up on the connection that is leased when it is used, and
+// prepared there if need be. So it survives any change of connection, and closing
+// it touches none.
+type stmt struct {
+	conn *Conn
+	text string
+}
+
+var (
+	_ driver.StmtExecContext   = (*stmt)(nil)
+	_ driver.StmtQueryContext  = (*stmt)(nil)
+	_ driver.NamedValueChecker = (*stmt)(nil)
+)
+
+// NumInput is -1: only the inner statement knows. ExecContext and QueryContext
+// check the count, in database/sql's words.
+func (s *stmt) NumInput() int { return -1 }
+
+// CheckNamedValue accepts every argument as it is: see args.go.
+func (s *stmt) CheckNamedValue(*driver.NamedValue) error { return nil }
+
+// Close drops the reference. The inner statement stays in its connection's cache.
+func (s *stmt) Close() error { return nil }
+
+// Exec and Query are for callers of the old interface.
+func (s *stmt) Exec(args []driver.Value) (driver.Result, error) {
+	return s.ExecContext(context.Background(), named(args))
+}
+
+func (s *stmt) Query(args []driver.Value) (driver.Rows, error) {
+	return s.QueryContext(context.Background(), named(args))
+}
+
+// ExecContext executes the statement on the leased connection.
+func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	c := s.conn
+	var saved savedArgs
+	for first := true; ; first = false {
+		inner, again, err := s.begin(ctx)
+		if again {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		converted, err := c.convert(c.lease.Conn(), inner.Stmt, args, &saved, first)
+		if err != nil {
+			return nil, err
+		}
+		result, err := execStmt(ctx, inner.Stmt, converted)
+		if err == nil {
+			result = settled(result)
+		}
+		c.use.ran = true
+		c.noteTx(s.text, err)
+		c.lease.Done(inner, err, false)
+		if !c.end(err) {
+			return result, err
+		}
+	}
+}
+
+// QueryContext queries with the statement on the leased connection. The inner
+// rows are returned as they are where the statement cannot be needed again before
+// they are closed; otherwise they are wrapped to see when that is.
+func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	c := s.conn
+	var saved savedArgs
+	for first := true; ; first = false {
+		inner, again, err := s.begin(ctx)
+		if again {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		converted, err := c.convert(c.lease.Conn(), inner.Stmt, args, &saved, first)
+		if err != nil {
+			return nil, err
+		}
+		rows, err := queryStmt(ctx, inner.Stmt, converted)
+		// Outside a transaction the first execution of a lease is nearly always
+		// its only one. If not, the statement counts as busy until the lease ends.
+		watch := c.use.tx || c.use.ran
+		c.use.ran = true
+		c.noteTx(s.text, err)
+		c.lease.Done(inner, err, err == nil)
+		if err == nil && watch {
+			rows = watchRows(rows, c.lease, inner)
+		}
+		if !c.end(err) {
+			return rows, err
+		}
+	}
+}
+
+// begin leases a connection and gets the inner statement there. Where again is
+// true, that connection was no good by the retry rule, and the use begins anew.
+func (s *stmt) begin(ctx context.Context) (inner *pool.Stmt, again bool, err error) {
+	c := s.conn
+	if _, err := c.begin(ctx); err != nil {
+		return nil, false, err
+	}
+	inner, called, err := c.lease.Prepare(ctx, s.text)
+	if err != nil {
+		return nil, c.end(err), err
+	}
+	c.use.touched = c.use.touched || called
+	return inner, false, nil
+}
