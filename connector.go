@@ -43,7 +43,8 @@ func NewConnector(inner driver.Connector, cfg pool.Config) (*Connector, error) {
 // handle's first operation, with that operation's context.
 func (c *Connector) Connect(context.Context) (driver.Conn, error) {
 	if c.pool == nil {
-		return nil, errEmptyDSN
+		_, err := ParseDSN("")
+		return nil, err
 	}
 	return c.handle(), nil
 }
@@ -78,7 +79,7 @@ func closePool(p *pool.Pool, inner driver.Connector) error {
 // innerConnector finds the inner driver by its registered name and makes its
 // connector. database/sql tells a driver only of an opened *sql.DB, so one is
 // opened for the moment; sql.Open dials nothing.
-func innerConnector(dsn DSN) (c driver.Connector, err error) {
+func innerConnector(dsn DSN) (c *redacting, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("nimue: %s: panic in the inner driver's OpenConnector: %v", dsn.Pool.Name, v)

@@ -32,35 +32,46 @@ func openShared(key string, dsn DSN) (*Connector, error) {
 		return nil, err
 	}
 	cfg := dsn.Pool
-	if dsn.LogLevel != LogOff {
-		cfg.Logger = slog.New(defaultLog{dsn.LogLevel.slogLevel()})
+	if level, on := dsn.LogLevel.Level(); on {
+		cfg.Logger = slog.New(defaultLog{level})
 	}
 	if key == "" {
 		return NewConnector(inner, cfg)
 	}
-	sharing.Lock()
-	defer sharing.Unlock()
-	s := sharedPools[key]
-	if s != nil && s.pool.Closed() {
-		s = nil // by hand; its remaining users have a closed pool
+	s, made, err := joinShared(key, dsn, inner, cfg)
+	if err != nil || !made {
+		_ = inner.Close() // nobody will use this one
 	}
-	if s != nil && s.dsn.Format() != dsn.Format() {
-		return nil, fmt.Errorf("nimue: %s: pool_name is in use for another DSN, %v, and cannot be given to %v", key, s.dsn, dsn)
+	if err != nil {
+		return nil, err
 	}
-	if s == nil {
-		p, err := pool.New(inner, cfg)
-		if err != nil {
-			return nil, err
-		}
-		s = &shared{dsn: dsn, pool: p, close: func() error { return closePool(p, inner) }}
-		sharedPools[key] = s
-	}
-	s.users++
 	var once sync.Once
 	return &Connector{pool: s.pool, close: func() (err error) {
 		once.Do(func() { err = s.leave(key) })
 		return err
 	}}, nil
+}
+
+// joinShared becomes a user of the pool of that key, making it over inner if
+// there is none.
+func joinShared(key string, dsn DSN, inner *redacting, cfg pool.Config) (s *shared, made bool, err error) {
+	sharing.Lock()
+	defer sharing.Unlock()
+	s = sharedPools[key]
+	if s == nil || s.pool.Closed() { // closed by hand: its remaining users keep that
+		p, err := pool.New(inner, cfg)
+		if err != nil {
+			return nil, false, err
+		}
+		s = &shared{dsn: dsn, pool: p, close: func() error { return closePool(p, inner) }}
+		sharedPools[key] = s
+		made = true
+	}
+	if s.dsn.Format() != dsn.Format() {
+		return nil, false, fmt.Errorf("nimue: %s: pool_name is in use for another DSN, %v, and cannot be given to %v", key, s.dsn, dsn)
+	}
+	s.users++
+	return s, made, nil
 }
 
 // leave gives up one use of the pool; the last one closes it.

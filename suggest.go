@@ -144,7 +144,7 @@ func isDriverName(s string) bool {
 	}) < 0
 }
 
-var driverWord = regexp.MustCompile(`(?i)sql|pgx|postgres|maria|oracle|godror|db|snowflake|clickhouse|trace|otel|mock|^pg$|^pq$|^ora$`)
+var driverWord = regexp.MustCompile(`(?i)sql|pgx|postgres|maria|oracle|godror|duckdb|txdb|^hdb$|ibm_db|snowflake|clickhouse|trace|otel|mock|^pg$|^pq$|^ora$`)
 
 // isDriverish reports whether s looks like a driver's name and not like the
 // user of a DSN that begins with user:password.

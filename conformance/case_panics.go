@@ -8,6 +8,7 @@ import (
 func panicCases() []testCase {
 	return []testCase{
 		{"panics/in a Valuer", panicsValuer},
+		{"panics/in a Valuer of a query", panicsValuerQuery},
 		{"panics/in a Valuer, in a transaction", panicsValuerTx},
 		{"panics/in a Scanner", panicsScanner},
 		{"panics/in Raw", panicsRaw},
@@ -38,16 +39,30 @@ func (c *trial) panics(what string, do func()) {
 	}
 }
 
+// A panic in Exec gives the connection back.
 func panicsValuer(c *trial) {
 	table := c.keyed("panics", c.d.Types.Text)
 	c.db.SetMaxOpenConns(2)
 	insert := c.sql("INSERT INTO %s (id, v) VALUES (?, ?)", table)
-	stmt := c.prepare(c.db, insert)
-	defer stmt.Close()
 	for range manyTimes {
 		c.panics("Exec", func() { _, _ = c.db.ExecContext(c.ctx, insert, 1, panickingValuer{}) })
-		c.panics("Query", func() { _, _ = c.db.QueryContext(c.ctx, c.sql("SELECT ?"), panickingValuer{}) })
-		c.panics("Stmt.Exec", func() { _, _ = stmt.ExecContext(c.ctx, 1, panickingValuer{}) })
+		c.usable("a panic")
+	}
+	equal(c, "rows", c.count(c.db, table), 0)
+}
+
+// After a panic in Query, or in a statement, database/sql itself forgets to give
+// the connection back, and counts it as in use for ever. So there is no limit
+// here: what is below it must go on.
+func panicsValuerQuery(c *trial) {
+	c.losesConns = true
+	table := c.keyed("panics", c.d.Types.Text)
+	query := c.sql("SELECT v FROM %s WHERE v = ?", table)
+	stmt := c.prepare(c.db, query)
+	defer stmt.Close()
+	for range manyTimes / 2 {
+		c.panics("Query", func() { _ = drain(c.db.QueryContext(c.ctx, query, panickingValuer{})) })
+		c.panics("Stmt.Query", func() { _ = drain(stmt.QueryContext(c.ctx, panickingValuer{})) })
 		c.usable("a panic")
 	}
 	equal(c, "rows", c.count(c.db, table), 0)

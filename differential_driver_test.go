@@ -1,0 +1,485 @@
+package nimue_test
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"sync"
+)
+
+// The inner driver of the differential. What a call does follows from the words
+// of its SQL text, and from nothing else but the calls before it, so that two
+// runs of the same operations can be compared call by call.
+
+var (
+	errTest     = errors.New("test driver: no")
+	errArgument = errors.New("test driver: not such an argument")
+)
+
+// ofCaller marks the contexts of the test's own operations: a call without the
+// mark was made by the pool for its own purposes.
+type ofCaller struct{}
+
+// testDriver is a driver.Connector whose connections, statements and rows have
+// the given subsets of the optional interfaces.
+type testDriver struct {
+	conn, stmt, rows int // subsets
+
+	mu     sync.Mutex
+	log    []call
+	opened int
+	once   map[string]bool // words that have had their effect
+	faults map[string]error
+	cancel context.CancelFunc // of the operation under way, for "cancel"
+	wrong  []string           // what no caller of a driver may do
+}
+
+// call is one line of the log: what was called on which connection.
+type call struct {
+	conn int
+	what string
+	own  bool // by the pool for its own purposes
+}
+
+func newTestDriver(conn, stmt, rows int) *testDriver {
+	return &testDriver{conn: conn, stmt: stmt, rows: rows, once: map[string]bool{}, faults: map[string]error{}}
+}
+
+func (d *testDriver) Driver() driver.Driver { return openOnly{d} }
+
+func (d *testDriver) Close() error { d.note(nil, 0, "close connector"); return nil }
+
+// openOnly is a driver of the oldest kind.
+type openOnly struct{ to *testDriver }
+
+func (o openOnly) Open(string) (driver.Conn, error) {
+	return o.to.Connect(context.WithValue(context.Background(), ofCaller{}, true))
+}
+
+func (d *testDriver) Connect(ctx context.Context) (driver.Conn, error) {
+	d.mu.Lock()
+	d.opened++
+	c := &testConn{driver: d, id: d.opened}
+	d.mu.Unlock()
+	d.note(ctx, c.id, "connect")
+	if err := d.fault("connect"); err != nil {
+		return nil, err
+	}
+	return subsetOfConn(d.conn, c), nil
+}
+
+func (d *testDriver) note(ctx context.Context, conn int, format string, args ...any) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	own := ctx != nil && ctx.Value(ofCaller{}) == nil
+	d.log = append(d.log, call{conn, fmt.Sprintf(format, args...), own})
+}
+
+// takeLog returns the calls since it was last called.
+func (d *testDriver) takeLog() []call {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	log := d.log
+	d.log = nil
+	return log
+}
+
+// fail makes the next call of that name fail.
+func (d *testDriver) fail(name string, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.faults[name] = err
+}
+
+func (d *testDriver) fault(name string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	err := d.faults[name]
+	delete(d.faults, name)
+	return err
+}
+
+// first tells whether text is seen for the first time.
+func (d *testDriver) first(text string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	seen := d.once[text]
+	d.once[text] = true
+	return !seen
+}
+
+func (d *testDriver) misused(format string, args ...any) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.wrong = append(d.wrong, fmt.Sprintf(format, args...))
+}
+
+// act does what the words of a text demand of the call of that name.
+func (d *testDriver) act(ctx context.Context, name, text string) error {
+	if err := d.fault(name); err != nil {
+		return err
+	}
+	on := func(word string) bool { return strings.Contains(text, name+"-"+word) }
+	switch {
+	case on("skips"):
+		return driver.ErrSkip
+	case on("fails"):
+		return fmt.Errorf("%s: %w", name, errTest)
+	case on("is-bad-once") && d.first(name+text):
+		return driver.ErrBadConn
+	case on("is-wrapped-bad-once") && d.first(name+text):
+		return fmt.Errorf("%s: %w", name, driver.ErrBadConn)
+	case on("is-bad"):
+		return driver.ErrBadConn
+	case on("is-cancelled"):
+		d.cancel()
+		if ctx != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// testConn is a connection with nothing but what every connection has.
+type testConn struct {
+	driver  *testDriver
+	id      int
+	closed  bool
+	counter int64 // state that a checker depends on
+}
+
+func (c *testConn) note(ctx context.Context, format string, args ...any) {
+	if c.closed {
+		c.driver.misused("connection %d after its close: %s", c.id, fmt.Sprintf(format, args...))
+	}
+	c.driver.note(ctx, c.id, format, args...)
+}
+
+func (c *testConn) Prepare(query string) (driver.Stmt, error) { return c.prepare(nil, query) }
+
+func (c *testConn) Begin() (driver.Tx, error) { return c.begin(nil, driver.TxOptions{}) }
+
+func (c *testConn) Close() error {
+	c.note(nil, "close")
+	c.closed = true
+	return nil
+}
+
+func (c *testConn) prepare(ctx context.Context, query string) (driver.Stmt, error) {
+	c.note(ctx, "prepare %s", query)
+	if err := c.driver.act(ctx, "prepare", query); err != nil {
+		return nil, err
+	}
+	return subsetOfStmt(c.driver.stmt, &testStmt{conn: c, text: query}), nil
+}
+
+func (c *testConn) begin(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	c.note(ctx, "begin %d %t", opts.Isolation, opts.ReadOnly)
+	if err := c.driver.fault("begin"); err != nil {
+		if err == context.Canceled {
+			c.driver.cancel()
+			return testTx{c}, nil
+		}
+		return nil, err
+	}
+	return testTx{c}, nil
+}
+
+func (c *testConn) exec(ctx context.Context, name, query string, args any) (driver.Result, error) {
+	c.note(ctx, "%s %s %v", name, query, args)
+	if err := c.driver.act(ctx, name, query); err != nil {
+		return nil, err
+	}
+	switch {
+	case strings.Contains(query, "without-result"):
+		return driver.ResultNoRows, nil
+	case strings.Contains(query, "plain-result"):
+		return driver.RowsAffected(7), nil
+	}
+	return testResult{c, strings.Contains(query, "no-id"), int64(len(query))}, nil
+}
+
+func (c *testConn) query(ctx context.Context, name, query string, args any) (driver.Rows, error) {
+	c.note(ctx, "%s %s %v", name, query, args)
+	if err := c.driver.act(ctx, name, query); err != nil {
+		return nil, err
+	}
+	return subsetOfRows(c.driver.rows, &testRows{conn: c, text: query, echo: fmt.Sprint(args)}), nil
+}
+
+func (c *testConn) check(who string, nv *driver.NamedValue) error {
+	c.note(nil, "%s check %d %q %T", who, nv.Ordinal, nv.Name, nv.Value)
+	switch v := nv.Value.(type) {
+	case counted:
+		c.counter++
+		nv.Value = c.counter
+	case removed:
+		return driver.ErrRemoveArgument
+	case refused:
+		return errArgument
+	case badOnce:
+		if c.driver.first(string(v)) {
+			return driver.ErrBadConn
+		}
+		nv.Value = string(v)
+	case []int:
+		nv.Value = fmt.Sprint(v)
+	default:
+		return driver.ErrSkip
+	}
+	return nil
+}
+
+// The arguments that only a checker knows what to do with.
+type (
+	counted struct{}
+	removed struct{}
+	refused struct{}
+	badOnce string
+)
+
+type (
+	connExec      struct{ conn *testConn }
+	connExecOld   struct{ conn *testConn }
+	connQuery     struct{ conn *testConn }
+	connQueryOld  struct{ conn *testConn }
+	connPrepare   struct{ conn *testConn }
+	connBegin     struct{ conn *testConn }
+	connChecker   struct{ conn *testConn }
+	connPinger    struct{ conn *testConn }
+	connResetter  struct{ conn *testConn }
+	connValidator struct{ conn *testConn }
+)
+
+func (m connExec) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	return m.conn.exec(ctx, "exec", query, args)
+}
+
+func (m connExecOld) Exec(query string, args []driver.Value) (driver.Result, error) {
+	return m.conn.exec(nil, "exec", query, args)
+}
+
+func (m connQuery) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	return m.conn.query(ctx, "query", query, args)
+}
+
+func (m connQueryOld) Query(query string, args []driver.Value) (driver.Rows, error) {
+	return m.conn.query(nil, "query", query, args)
+}
+
+func (m connPrepare) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	return m.conn.prepare(ctx, query)
+}
+
+func (m connBegin) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	return m.conn.begin(ctx, opts)
+}
+
+func (m connChecker) CheckNamedValue(nv *driver.NamedValue) error { return m.conn.check("conn", nv) }
+
+func (m connPinger) Ping(ctx context.Context) error {
+	m.conn.note(ctx, "ping")
+	if ctx.Value(ofCaller{}) == nil {
+		return nil // the pool's own; the faults are meant for the test's
+	}
+	return m.conn.driver.fault("ping")
+}
+
+func (m connResetter) ResetSession(ctx context.Context) error {
+	m.conn.note(ctx, "reset")
+	if ctx.Value(ofCaller{}) == nil {
+		return nil // see Ping
+	}
+	return m.conn.driver.fault("reset")
+}
+
+func (m connValidator) IsValid() bool {
+	m.conn.note(nil, "valid")
+	return m.conn.driver.fault("valid") == nil
+}
+
+type testTx struct{ conn *testConn }
+
+func (t testTx) Commit() error {
+	t.conn.note(nil, "commit")
+	return t.conn.driver.fault("commit")
+}
+
+func (t testTx) Rollback() error {
+	t.conn.note(nil, "rollback")
+	return t.conn.driver.fault("rollback")
+}
+
+type testResult struct {
+	conn *testConn
+	noID bool
+	n    int64
+}
+
+func (r testResult) LastInsertId() (int64, error) {
+	r.conn.note(nil, "last id")
+	if r.noID {
+		return 0, errTest
+	}
+	return r.n, nil
+}
+
+func (r testResult) RowsAffected() (int64, error) {
+	r.conn.note(nil, "affected")
+	return r.n + 1, nil
+}
+
+// testStmt is a statement with nothing but what every statement has.
+type testStmt struct {
+	conn   *testConn
+	text   string
+	closed bool
+}
+
+func (s *testStmt) note(format string, args ...any) {
+	if s.closed {
+		s.conn.driver.misused("statement %q after its close: %s", s.text, fmt.Sprintf(format, args...))
+	}
+	s.conn.note(nil, format, args...)
+}
+
+func (s *testStmt) Close() error {
+	s.note("close statement %s", s.text)
+	s.closed = true
+	return nil
+}
+
+// NumInput counts the question marks, if any; otherwise it does not know.
+func (s *testStmt) NumInput() int {
+	s.note("inputs %s", s.text)
+	if strings.Contains(s.text, "uncounted") {
+		return -1
+	}
+	return strings.Count(s.text, "?")
+}
+
+func (s *testStmt) Exec(args []driver.Value) (driver.Result, error) { return s.exec(nil, args) }
+
+func (s *testStmt) Query(args []driver.Value) (driver.Rows, error) { return s.query(nil, args) }
+
+func (s *testStmt) exec(ctx context.Context, args any) (driver.Result, error) {
+	s.note("use %s", s.text)
+	return s.conn.exec(ctx, "run", s.text, args)
+}
+
+func (s *testStmt) query(ctx context.Context, args any) (driver.Rows, error) {
+	s.note("use %s", s.text)
+	return s.conn.query(ctx, "run", s.text, args)
+}
+
+type (
+	stmtExec      struct{ stmt *testStmt }
+	stmtQuery     struct{ stmt *testStmt }
+	stmtChecker   struct{ stmt *testStmt }
+	stmtConverter struct{ stmt *testStmt }
+)
+
+func (m stmtExec) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	return m.stmt.exec(ctx, args)
+}
+
+func (m stmtQuery) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	return m.stmt.query(ctx, args)
+}
+
+func (m stmtChecker) CheckNamedValue(nv *driver.NamedValue) error {
+	return m.stmt.conn.check("statement", nv)
+}
+
+func (m stmtConverter) ColumnConverter(i int) driver.ValueConverter {
+	m.stmt.note("converter %d", i)
+	switch {
+	case strings.Contains(m.stmt.text, "narrow"):
+		return driver.Int32
+	case strings.Contains(m.stmt.text, "strange"):
+		return strangeConverter{}
+	}
+	return driver.DefaultParameterConverter
+}
+
+// strangeConverter converts to what no driver may.
+type strangeConverter struct{}
+
+func (strangeConverter) ConvertValue(any) (driver.Value, error) { return []string{"strange"}, nil }
+
+// testRows is one result set or several with two rows each, and nothing but what
+// all rows have.
+type testRows struct {
+	conn *testConn
+	text string
+	echo string
+	set  int
+	row  int
+}
+
+func (r *testRows) Columns() []string {
+	r.conn.note(nil, "columns")
+	return []string{"set", "row", "echo"}
+}
+
+func (r *testRows) Close() error {
+	r.conn.note(nil, "close rows")
+	return r.conn.driver.act(nil, "close", r.text)
+}
+
+func (r *testRows) Next(dest []driver.Value) error {
+	r.conn.note(nil, "next")
+	if r.row == 1 {
+		if err := r.conn.driver.act(nil, "next", r.text); err != nil {
+			return err
+		}
+	}
+	if r.row == 2 {
+		return io.EOF
+	}
+	r.row++
+	dest[0], dest[1], dest[2] = int64(r.set), int64(r.row), r.echo
+	return nil
+}
+
+type (
+	rowsSets     struct{ rows *testRows }
+	rowsScanType struct{ rows *testRows }
+	rowsTypeName struct{ rows *testRows }
+	rowsLength   struct{ rows *testRows }
+	rowsNullable struct{ rows *testRows }
+	rowsDecimal  struct{ rows *testRows }
+)
+
+func (m rowsSets) HasNextResultSet() bool {
+	m.rows.conn.note(nil, "has next set")
+	return m.rows.set < strings.Count(m.rows.text, "another-set")
+}
+
+func (m rowsSets) NextResultSet() error {
+	m.rows.conn.note(nil, "next set")
+	if m.rows.set >= strings.Count(m.rows.text, "another-set") {
+		return io.EOF
+	}
+	m.rows.set++
+	m.rows.row = 0
+	return m.rows.conn.driver.act(nil, "set", m.rows.text)
+}
+
+func (rowsScanType) ColumnTypeScanType(i int) reflect.Type {
+	return []reflect.Type{reflect.TypeFor[int64](), reflect.TypeFor[*int64](), reflect.TypeFor[string]()}[i]
+}
+
+func (rowsTypeName) ColumnTypeDatabaseTypeName(i int) string { return fmt.Sprintf("TYPE%d", i) }
+
+func (rowsLength) ColumnTypeLength(i int) (int64, bool) { return int64(100 + i), i > 0 }
+
+func (rowsNullable) ColumnTypeNullable(i int) (nullable, ok bool) { return i == 1, i > 0 }
+
+func (rowsDecimal) ColumnTypePrecisionScale(i int) (precision, scale int64, ok bool) {
+	return int64(10 + i), int64(i), i > 0
+}
