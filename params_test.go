@@ -37,11 +37,12 @@ func TestREADMEParameters(t *testing.T) {
 	}
 }
 
-// configFields are the settings of a pool.Config, without its hooks.
+// configFields are the settings of a pool.Config that text can express: all but
+// its functions and its logger, for which pool_log_level stands.
 func configFields() map[string]reflect.StructField {
 	fields := map[string]reflect.StructField{}
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[pool.Config]()) {
-		if f.Type.Kind() != reflect.Func {
+		if kind := f.Type.Kind(); kind != reflect.Func && kind != reflect.Pointer {
 			fields[f.Name] = f
 		}
 	}

@@ -142,7 +142,7 @@ func compete(ctx context.Context, w way, dsn string, opts options, prog *progres
 	if err != nil {
 		return nil, usageError{err}
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
+	defer func() { err = errors.Join(err, tally.close()) }()
 	if err := ping(ctx, db); err != nil {
 		return nil, err
 	}

@@ -150,11 +150,11 @@ func TestFaultsAreFound(t *testing.T) {
 			"items whose stock and sales differ and none differ: 2 and 0"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			db, _, err := throughNimue.open(sqliteDSN(filepath.Join(t.TempDir(), "a.db")))
+			db, tally, err := throughNimue.open(sqliteDSN(filepath.Join(t.TempDir(), "a.db")))
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer db.Close()
+			defer tally.close()
 			s, err := openShop(t.Context(), db)
 			if err != nil {
 				t.Fatal(err)

@@ -27,9 +27,10 @@ type way struct {
 
 // tally tells of the physical connections of a database.
 type tally struct {
-	opened func() int64 // so far
-	open   func() int   // at this moment
-	stats  func() *pool.Stats
+	opened func() int64       // so far
+	open   func() int         // at this moment
+	stats  func() *pool.Stats // nil without a pool
+	close  func() error       // closes the database and waits for its connections to be closed
 }
 
 var throughNimue = way{"nimue", func(dsn string) (*sql.DB, tally, error) {
@@ -43,8 +44,20 @@ var throughNimue = way{"nimue", func(dsn string) (*sql.DB, tally, error) {
 		opened: func() int64 { return int64(stats().Connects) },
 		open:   func() int { return stats().Total },
 		stats:  stats,
+		close:  func() error { return shutDown(db, p) },
 	}, nil
 }}
+
+// closePatience is how long the last connections have to come back.
+const closePatience = 10 * time.Second
+
+// shutDown waits, which (*sql.DB).Close alone would not: SQLite's files cannot be
+// removed everywhere while they are open.
+func shutDown(db *sql.DB, p *pool.Pool) error {
+	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
+	defer cancel()
+	return errors.Join(p.Shutdown(ctx), db.Close())
+}
 
 // plain opens the inner driver with database/sql alone, and then tunes it.
 func plain(name string, tune func(*sql.DB)) way {
@@ -63,6 +76,7 @@ func plain(name string, tune func(*sql.DB)) way {
 		return db, tally{
 			opened: counting.opened.Load,
 			open:   func() int { return db.Stats().OpenConnections },
+			close:  db.Close,
 		}, nil
 	}}
 }

@@ -1,0 +1,274 @@
+package nimue_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/nimue-go/nimue"
+	"github.com/nimue-go/nimue/pool"
+)
+
+// The differential: one series of operations is run on database/sql over an inner
+// driver, and again with nimue between the two, for every subset of the optional
+// interfaces. What the application sees must be the same in every letter, and so
+// must the inner driver's calls but for what byDesign lists.
+
+//go:generate go run testdata/gen_subsets.go
+
+// byDesign is everything in the inner driver's log of one step that pooling
+// changes on purpose. Each takes away no more than its reason covers; both logs go
+// through all of them.
+var byDesign = []struct {
+	reason string
+	apply  func(*trace, []call) []call
+}{
+	{
+		"the pool verifies in the background what a cancelled operation has left; a session that it has reset " +
+			"there is not reset again when it is lent, so that the reset counts for the next step",
+		func(tr *trace, log []call) []call {
+			var rest []call
+			for _, c := range log {
+				switch {
+				case c.own && c.what == "reset":
+					tr.isReset[c.conn] = true
+					continue
+				case c.own && c.what == "ping":
+					continue
+				case c.what != "close" && tr.isReset[c.conn]:
+					rest = append(rest, call{conn: c.conn, what: "reset"})
+				}
+				delete(tr.isReset, c.conn)
+				rest = append(rest, c)
+			}
+			return rest
+		},
+	},
+	{
+		"inner statements stay in their connection's cache instead of being closed with the sql.Stmt, so a text is " +
+			"prepared once per connection, or again after a failure, however often database/sql asks",
+		func(tr *trace, log []call) []call {
+			return slices.DeleteFunc(log, func(c call) bool {
+				if strings.HasPrefix(c.what, "prepare ") {
+					again := tr.prepared[c]
+					tr.prepared[c] = true
+					return again
+				}
+				return strings.HasPrefix(c.what, "close statement ")
+			})
+		},
+	},
+	{
+		"a result is asked for its values while the connection is leased, whether the application does or not",
+		func(_ *trace, log []call) []call {
+			return slices.DeleteFunc(log, func(c call) bool { return c.what == "last id" || c.what == "affected" })
+		},
+	},
+	{
+		"a bad connection is closed in the background while its replacement is dialled: the order between " +
+			"different connections is not defined",
+		func(_ *trace, log []call) []call {
+			slices.SortStableFunc(log, func(a, b call) int { return a.conn - b.conn })
+			return log
+		},
+	},
+}
+
+// trace is what byDesign must know of the steps before.
+type trace struct {
+	isReset  map[int]bool
+	prepared map[call]bool
+}
+
+// run is what one run of the series showed, step by step.
+type run struct {
+	seen, calls [][]string
+	wrong       []string
+}
+
+// runSeries runs the series over a new inner driver, through nimue or directly.
+func runSeries(t *testing.T, through bool, conn, stmt, rows int) (r run) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		d := newTestDriver(conn, stmt, rows)
+		s := &session{driver: d, through: through, ctx: context.WithValue(context.Background(), ofCaller{}, true)}
+		if through {
+			s.db = sql.OpenDB(newConnector(t, d, pool.Config{}))
+		} else {
+			s.db = sql.OpenDB(d)
+		}
+		tr := &trace{map[int]bool{}, map[call]bool{}}
+		for _, step := range series {
+			if step.do == nil {
+				_ = s.db.Close()
+			} else {
+				step.do(s)
+			}
+			synctest.Wait()
+			r.seen = append(r.seen, s.seen)
+			s.seen = nil
+			var lines []string
+			log := d.takeLog()
+			for _, n := range byDesign {
+				log = n.apply(tr, log)
+			}
+			if step.logDiffers == "" {
+				for _, c := range log {
+					lines = append(lines, fmt.Sprintf("%d %s", c.conn, c.what))
+				}
+			}
+			r.calls = append(r.calls, lines)
+		}
+		r.wrong = d.wrong
+	})
+	return r
+}
+
+// newConnector puts nimue over d, with nothing going on in the background but
+// what the test's own operations cause.
+func newConnector(t *testing.T, d driver.Connector, cfg pool.Config) *nimue.Connector {
+	t.Helper()
+	cfg.HealthCheckPeriod, cfg.MaxConnLifetime, cfg.MaxConnIdleTime = pool.None, pool.None, pool.None
+	cfg.CheckOnAcquire = pool.CheckNever
+	c, err := nimue.NewConnector(d, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// compare runs the series both ways and reports the first few differences.
+func compare(t *testing.T, conn, stmt, rows int) {
+	t.Helper()
+	direct, through := runSeries(t, false, conn, stmt, rows), runSeries(t, true, conn, stmt, rows)
+	name := fmt.Sprintf("conn %d (%s), stmt %d (%s), rows %d", conn, members(subsetOfConn(conn, &testConn{})),
+		stmt, members(subsetOfStmt(stmt, &testStmt{})), rows)
+	if len(through.wrong) > 0 {
+		t.Errorf("%s: misuse of the inner driver: %q", name, through.wrong)
+	}
+	for i, step := range series {
+		if d := difference(direct.seen[i], through.seen[i]); d != "" {
+			t.Errorf("%s: %s: the application sees something else: %s", name, step.name, d)
+		}
+		if d := difference(direct.calls[i], through.calls[i]); d != "" {
+			t.Errorf("%s: %s: the inner driver sees something else: %s", name, step.name, d)
+		}
+	}
+}
+
+func difference(direct, through []string) string {
+	for i := range max(len(direct), len(through)) {
+		d, n := "nothing", "nothing"
+		if i < len(direct) {
+			d = direct[i]
+		}
+		if i < len(through) {
+			n = through[i]
+		}
+		if d != n {
+			return fmt.Sprintf("line %d:\n\tdirectly: %s\n\tthrough:  %s\nall of it:\n\tdirectly: %s\n\tthrough:  %s",
+				i+1, d, n, strings.Join(direct, "\n\t\t"), strings.Join(through, "\n\t\t"))
+		}
+	}
+	return ""
+}
+
+// members names the optional interfaces that v has.
+func members(v any) string {
+	var names []string
+	has := func(name string, ok bool) {
+		if ok {
+			names = append(names, name)
+		}
+	}
+	_, execs := v.(driver.ExecerContext)
+	_, execsOld := v.(driver.Execer) //nolint:staticcheck // old drivers have only this
+	_, queries := v.(driver.QueryerContext)
+	_, queriesOld := v.(driver.Queryer) //nolint:staticcheck // old drivers have only this
+	_, prepares := v.(driver.ConnPrepareContext)
+	_, begins := v.(driver.ConnBeginTx)
+	_, checks := v.(driver.NamedValueChecker)
+	_, pings := v.(driver.Pinger)
+	_, resets := v.(driver.SessionResetter)
+	_, tells := v.(driver.Validator)
+	_, stmtExecs := v.(driver.StmtExecContext)
+	_, stmtQueries := v.(driver.StmtQueryContext)
+	_, converts := v.(driver.ColumnConverter) //nolint:staticcheck // old drivers have only this
+	_, oldStmt := v.(driver.Stmt)
+	has("ExecerContext", execs)
+	has("Execer", execsOld && !oldStmt)
+	has("QueryerContext", queries)
+	has("Queryer", queriesOld && !oldStmt)
+	has("ConnPrepareContext", prepares)
+	has("ConnBeginTx", begins)
+	has("NamedValueChecker", checks)
+	has("Pinger", pings)
+	has("SessionResetter", resets)
+	has("Validator", tells)
+	has("StmtExecContext", stmtExecs)
+	has("StmtQueryContext", stmtQueries)
+	has("ColumnConverter", converts)
+	return strings.Join(names, " ")
+}
+
+// TestSubsetsAreAll makes sure that the generated subsets are what they are
+// taken for: all different, from the empty one to the full one.
+func TestSubsetsAreAll(t *testing.T) {
+	for _, family := range []struct {
+		name string
+		n    int
+		make func(n int) any
+	}{
+		{"Conn", everyConn, func(n int) any { return subsetOfConn(n, &testConn{}) }},
+		{"Stmt", everyStmt, func(n int) any { return subsetOfStmt(n, &testStmt{}) }},
+	} {
+		seen := map[string]int{}
+		for n := range family.n {
+			m := members(family.make(n))
+			if before, ok := seen[m]; ok {
+				t.Errorf("%s: subsets %d and %d are the same: %s", family.name, before, n, m)
+			}
+			seen[m] = n
+		}
+		if _, ok := seen[""]; !ok {
+			t.Errorf("%s: the empty subset is missing", family.name)
+		}
+	}
+	if everyConn != 3*3*1<<6 || everyStmt != 1<<4 || everyRows != 1<<6 {
+		t.Errorf("%d, %d and %d subsets, want 576, 16 and 64", everyConn, everyStmt, everyRows)
+	}
+}
+
+// TestEveryConnSubset runs the series for every subset of the connection's
+// interfaces; the others change along with it.
+func TestEveryConnSubset(t *testing.T) {
+	for n := range everyConn {
+		compare(t, n, n*7%everyStmt, n*11%everyRows)
+		if t.Failed() {
+			t.Fatal("stopped at the first subset that fails")
+		}
+	}
+}
+
+// TestEveryStmtSubset runs the series for every subset of the statement's
+// interfaces under connections with none, all, and some of theirs.
+func TestEveryStmtSubset(t *testing.T) {
+	for conn := 0; conn < everyConn; conn += 115 {
+		for n := range everyStmt {
+			compare(t, conn, n, (conn+n)%everyRows)
+		}
+	}
+}
+
+// TestEveryRowsSubset runs the series for every subset of the rows' interfaces.
+func TestEveryRowsSubset(t *testing.T) {
+	for n := range everyRows {
+		compare(t, everyConn-1, everyStmt-1, n)
+		compare(t, 0, 0, n) // where every query is prepared
+	}
+}

@@ -1,0 +1,264 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nimue-go/nimue/conformance/scripted"
+	"pgregory.net/rapid"
+)
+
+// step is one action of a random sequence. Which lease, waiter or limit it is
+// about follows from n.
+type step struct {
+	do string
+	n  int
+}
+
+func (s step) String() string { return fmt.Sprintf("%s(%d)", s.do, s.n) }
+
+var steps = rapid.Custom(func(t *rapid.T) step {
+	return step{
+		do: rapid.SampledFrom([]string{"acquire", "acquire", "acquire", "release", "release", "release broken",
+			"release suspicious", "release open tx", "cancel", "sleep", "limit", "floor", "reset", "refuse",
+			"sicken", "slow"}).Draw(t, "do"),
+		n: rapid.IntRange(0, 9).Draw(t, "n"),
+	}
+})
+
+// TestModel runs random sequences of actions against a simple model: a set of
+// leases, a queue of waiters and a limit. After each action, at rest, the
+// invariants must hold.
+func TestModel(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		check := rapid.SampledFrom([]Check{CheckAuto, CheckAlways, CheckNever}).Draw(rt, "check")
+		order := rapid.SampledFrom([]Order{LIFO, FIFO}).Draw(rt, "order")
+		script := rapid.SliceOfN(steps, 1, 60).Draw(rt, "steps")
+		var problem error
+		synctest.Test(t, func(t *testing.T) {
+			m := newModel(Config{MaxConns: 4, CheckOnAcquire: check, Order: order, AcquireTimeout: None,
+				MaxConnLifetime: time.Hour, MaxConnIdleTime: 10 * time.Minute, MaxConnUses: 7})
+			for i, s := range script {
+				m.run(s)
+				if problem = m.settle(); problem != nil {
+					problem = fmt.Errorf("after step %d of %v: %w", i, script, problem)
+					break
+				}
+			}
+			if problem == nil {
+				if err := m.finish(); err != nil {
+					problem = fmt.Errorf("after %v: %w", script, err)
+				}
+			}
+			m.abandon()
+		})
+		if problem != nil {
+			rt.Fatal(problem)
+		}
+	})
+}
+
+type model struct {
+	pool    *Pool
+	driver  *scripted.Driver
+	max     int
+	highest int // the highest limit so far
+	leases  []Lease
+	waiters []modelWaiter // in the order of asking
+	refuse  atomic.Bool   // connects fail
+	sick    atomic.Int32  // this connection's pings fail
+	slow    atomic.Int64  // a connect takes this long
+}
+
+type modelWaiter struct {
+	result <-chan acquired
+	cancel context.CancelFunc
+	gone   bool // cancelled by the model
+}
+
+func newModel(cfg Config) *model {
+	m := &model{max: cfg.MaxConns, highest: cfg.MaxConns}
+	m.driver = scripted.New(scripted.Hooks{
+		Connect: func(ctx context.Context, n int) error {
+			time.Sleep(time.Duration(m.slow.Load()))
+			if m.refuse.Load() {
+				return errRefused
+			}
+			return nil
+		},
+		Ping: func(ctx context.Context, c *scripted.Conn) error {
+			if int32(c.ID) == m.sick.Load() {
+				return errors.New("sick")
+			}
+			return nil
+		},
+	})
+	p, err := New(m.driver, cfg)
+	if err != nil {
+		panic(err)
+	}
+	m.pool = p
+	return m
+}
+
+func (m *model) run(s step) {
+	switch s.do {
+	case "acquire":
+		ctx, cancel := context.WithCancel(context.Background())
+		m.waiters = append(m.waiters, modelWaiter{result: asyncAcquire(ctx, m.pool), cancel: cancel})
+	case "release":
+		m.release(s.n, Clean)
+	case "release broken":
+		m.release(s.n, Broken)
+	case "release suspicious":
+		m.release(s.n, Suspicious)
+	case "release open tx":
+		m.release(s.n, OpenTx)
+	case "cancel":
+		if len(m.waiters) > 0 {
+			w := &m.waiters[s.n%len(m.waiters)]
+			w.gone = true
+			w.cancel()
+		}
+	case "sleep":
+		time.Sleep([]time.Duration{time.Millisecond, 100 * time.Millisecond, time.Second, 20 * time.Second, 40 * time.Minute}[s.n%5])
+	case "limit":
+		m.max = 1 + s.n
+		m.highest = max(m.highest, m.max)
+		m.update(func(c *Config) { c.MaxConns, c.MinConns, c.MinIdleConns = m.max, 0, 0 })
+	case "floor":
+		m.update(func(c *Config) { c.MinConns, c.MinIdleConns = min(s.n, m.max), min(s.n/3, m.max) })
+	case "reset":
+		m.pool.Reset()
+	case "refuse":
+		m.refuse.Store(s.n%2 == 0)
+	case "sicken":
+		m.sick.Store(int32(s.n))
+	case "slow":
+		m.slow.Store(int64(time.Duration(s.n/2) * 50 * time.Millisecond))
+	}
+}
+
+func (m *model) update(change func(*Config)) {
+	if err := m.pool.Update(change); err != nil {
+		panic(err)
+	}
+}
+
+func (m *model) release(n int, o Outcome) {
+	if len(m.leases) == 0 {
+		return
+	}
+	i := n % len(m.leases)
+	l := m.leases[i]
+	m.leases = append(m.leases[:i], m.leases[i+1:]...)
+	l.Release(o)
+	l.Release(o) // and nothing comes of the second one
+}
+
+// settle waits for rest, takes in what the waiters got and checks the invariants.
+func (m *model) settle() error {
+	synctest.Wait()
+	var waiting []modelWaiter
+	for _, w := range m.waiters {
+		select {
+		case a := <-w.result:
+			w.cancel()
+			if a.err == nil {
+				if len(waiting) > 0 {
+					return errors.New("a waiter was served before an older one")
+				}
+				m.leases = append(m.leases, a.lease)
+			} else if !w.gone && !errors.Is(a.err, errRefused) {
+				return fmt.Errorf("a waiter got %w", a.err)
+			}
+		default:
+			if w.gone {
+				return errors.New("a cancelled waiter still waits")
+			}
+			waiting = append(waiting, w)
+		}
+	}
+	m.waiters = waiting
+	return m.invariants()
+}
+
+func (m *model) invariants() error {
+	ids := map[int]bool{}
+	for _, l := range m.leases {
+		if ids[id(l)] {
+			return fmt.Errorf("connection %d is leased twice", id(l))
+		}
+		ids[id(l)] = true
+	}
+	s := m.pool.Stats()
+	switch {
+	case s.InUse != len(m.leases):
+		return fmt.Errorf("%d in use, the model has %d", s.InUse, len(m.leases))
+	case s.Waiting != len(m.waiters):
+		return fmt.Errorf("%d waiting, the model has %d", s.Waiting, len(m.waiters))
+	case s.Waiting > 0 && s.Idle > 0:
+		return fmt.Errorf("%d wait while %d connections are idle", s.Waiting, s.Idle)
+	case s.Waiting > 0 && s.Total < m.max && s.Connecting == 0 && !m.refuse.Load() && s.LastConnectError == nil:
+		return fmt.Errorf("%d wait and nothing is being done: %+v", s.Waiting, s)
+	case m.driver.Most() > m.highest:
+		return fmt.Errorf("%d connections at the server, the limit was never above %d", m.driver.Most(), m.highest)
+	case s.Total != s.Idle+s.InUse+s.Connecting+s.Verifying+s.Closing:
+		return fmt.Errorf("the states do not add up: %+v", s)
+	}
+	return nil
+}
+
+// finish lets everything be well again: the whole capacity must be there, and
+// nothing must be left after Shutdown.
+func (m *model) finish() error {
+	m.refuse.Store(false)
+	m.sick.Store(-1)
+	m.slow.Store(0)
+	for len(m.waiters)+len(m.leases) > 0 {
+		for len(m.leases) > 0 {
+			m.release(0, Clean)
+		}
+		time.Sleep(time.Minute)
+		if err := m.settle(); err != nil {
+			return err
+		}
+	}
+	time.Sleep(time.Minute)
+	for range m.max {
+		l, err := m.pool.Acquire(context.Background())
+		if err != nil {
+			return err
+		}
+		m.leases = append(m.leases, l)
+	}
+	if err := m.settle(); err != nil {
+		return err
+	}
+	releaseAll(m.leases)
+	if err := m.pool.Shutdown(context.Background()); err != nil {
+		return err
+	}
+	if n := m.driver.Open(); n != 0 {
+		return fmt.Errorf("%d connections open after Shutdown", n)
+	}
+	return nil
+}
+
+// abandon ends everything after a failed check, so that the bubble can end too.
+func (m *model) abandon() {
+	_ = m.pool.Close()
+	synctest.Wait()
+	for _, w := range m.waiters {
+		if a := <-w.result; a.err == nil {
+			a.lease.Release(Clean)
+		}
+	}
+	releaseAll(m.leases)
+	_ = m.pool.Shutdown(context.Background())
+}
