@@ -136,7 +136,7 @@ func (d *testDriver) act(ctx context.Context, name, text string) error {
 		return driver.ErrBadConn
 	case on("is-wrapped-bad-once") && d.first(name+text):
 		return fmt.Errorf("%s: %w", name, driver.ErrBadConn)
-	case on("is-bad"):
+	case on("is-always-bad"):
 		return driver.ErrBadConn
 	case on("is-cancelled"):
 		d.cancel()

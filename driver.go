@@ -72,7 +72,7 @@ func parseRegistered(dsn string) (DSN, error) {
 	if err != nil {
 		return DSN{}, err
 	}
-	return parsed, checkDriver(parsed.Driver, sql.Drivers())
+	return parsed, checkDriver(dsn, parsed.Driver, sql.Drivers())
 }
 
 // PoolOf returns the pool beneath a database that nimue serves, without taking a

@@ -242,7 +242,7 @@ func FuzzNoPasswordIsShown(f *testing.F) {
 					t.Errorf("%q: Format lost the password", variant)
 				}
 				shown = append(shown, d.Pool.Name, fmt.Sprintf("%v %+v %#v %s %q %v %+v %#v", d, d, d, d, d, &d, struct{ D DSN }{d}, []any{d}))
-				if err := checkDriver(d.Driver, []string{"pgx"}); err != nil {
+				if err := checkDriver(variant, d.Driver, []string{"pgx"}); err != nil {
 					shown = append(shown, err.Error())
 				}
 				if shape < 16 { // those whose secret is in the inner DSN

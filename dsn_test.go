@@ -140,7 +140,10 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{"x:y?pool_lease=session", 1, []string{"pool_lease: unknown parameter"}},
 		{"pgx:x?pool_init_sql=" + strings.Repeat("a", 5000) + "%00", 1, []string{"…"}},
 	} {
-		_, err := ParseDSN(c.dsn)
+		d, err := ParseDSN(c.dsn)
+		if err == nil { // what could be a driver's name, and is found not to be
+			err = checkDriver(c.dsn, d.Driver, []string{"pgx", "mysql"})
+		}
 		bad, ok := errors.AsType[*DSNError](err)
 		if !ok {
 			t.Errorf("%.80s: no *DSNError: %v", c.dsn, err)
@@ -172,6 +175,19 @@ func TestSuggestionsParse(t *testing.T) {
 		_, line, ok := strings.Cut(err.Error(), "; write ")
 		if _, err := ParseDSN(line); !ok || err != nil {
 			t.Errorf("%s: %q: %v", s, line, err)
+		}
+	}
+}
+
+func TestAnyRegisteredNameMayHaveAnyInnerDSN(t *testing.T) {
+	for _, inner := range []string{"shop.db", "app@tcp(h)/db", "pa?ss@tcp(h:1)/db?x=y", "/var/x.sqlite", "u/p@h", ""} {
+		s := "custom:" + inner
+		d, err := ParseDSN(s)
+		if err == nil {
+			err = checkDriver(s, d.Driver, []string{"custom"})
+		}
+		if err != nil || d.Driver != "custom" || d.Inner != inner {
+			t.Errorf("%s: %q, %v", s, d.Inner, err)
 		}
 	}
 }
@@ -209,7 +225,7 @@ func TestNearMisses(t *testing.T) {
 func TestCheckDriver(t *testing.T) {
 	registered := []string{"sqlite", "nimue", "pgx"}
 	for _, name := range []string{"sqlite", "pgx"} {
-		if err := checkDriver(name, registered); err != nil {
+		if err := checkDriver(name+":x", name, registered); err != nil {
 			t.Error(err)
 		}
 	}
@@ -225,7 +241,7 @@ func TestCheckDriver(t *testing.T) {
 		"nimue":     {"registered: pgx, sqlite)"},
 		"scott/tig": {`"scott/xxxxx"`},
 	} {
-		err := checkDriver(name, registered)
+		err := checkDriver(name+":x", name, registered)
 		if _, ok := errors.AsType[*DSNError](err); !ok {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -239,7 +255,7 @@ func TestCheckDriver(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
-	if err := checkDriver("sqlite", nil); err == nil || !strings.Contains(err.Error(), "none is registered") || !strings.Contains(err.Error(), "modernc.org/sqlite") {
+	if err := checkDriver("sqlite:x", "sqlite", nil); err == nil || !strings.Contains(err.Error(), "none is registered") || !strings.Contains(err.Error(), "modernc.org/sqlite") {
 		t.Error(err)
 	}
 }

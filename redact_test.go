@@ -158,7 +158,7 @@ func TestSecretsOfABrokenDSNAreNotInItsError(t *testing.T) {
 	} {
 		d, err := ParseDSN(s)
 		if err == nil { // a user that could be a driver, as far as ParseDSN knows
-			err = errors.Join(checkDriver(d.Driver, nil), errors.New(d.String()+d.Pool.Name))
+			err = errors.Join(checkDriver(s, d.Driver, nil), errors.New(d.String()+d.Pool.Name))
 		}
 		for _, text := range printed(err) {
 			if strings.Contains(text, "hunter2") {

@@ -89,10 +89,15 @@ var alternatives = [][]string{
 	{"oracle", "godror"},
 }
 
-// checkDriver returns a *DSNError unless name is among the registered drivers.
-func checkDriver(name string, registered []string) error {
+// checkDriver returns a *DSNError unless dsn, whose inner driver is name, names
+// one of the registered drivers.
+func checkDriver(dsn, name string, registered []string) error {
 	if slices.Contains(registered, name) && name != DriverName {
 		return nil
+	}
+	body, pairs := splitPairs(dsn)
+	if line, bare := bareIfUnknown(body); bare && !isDriverish(name) {
+		return dsnError("the inner driver's name is missing at its beginning; write " + line.shown(pairs))
 	}
 	others := slices.DeleteFunc(slices.Clone(registered), func(s string) bool { return s == DriverName })
 	slices.Sort(others)
@@ -217,11 +222,20 @@ func bareDSN(s string) (suggestion, bool) {
 			return suggestion{"sqlserver", s, ""}, true
 		}
 		return suggestion{"pgx", s, ""}, true
-	case isDriverish(name) && found && len(name) > 1:
-		return suggestion{}, false
+	case found && isDriverName(name) && len(name) > 1:
+		return suggestion{}, false // any driver may have that name: see bareIfUnknown
+	}
+	return bareIfUnknown(s)
+}
+
+// bareIfUnknown recognises a DSN whose text before the first ':' could be a
+// driver's name, and is found not to be that of any.
+func bareIfUnknown(s string) (suggestion, bool) {
+	name, inner, found := strings.Cut(s, ":")
+	switch {
 	case found && isDriverName(name) && bareMySQL.MatchString(inner), !isDriverName(name) && userFirst.MatchString(s):
 		return suggestion{"mysql", s, ""}, true
-	case plainPath.MatchString(s):
+	case plainPath.MatchString(s) && !isDriverish(name):
 		return suggestion{"sqlite", s, ""}, true
 	case oracle.MatchString(s) && !isDriverName(name):
 		return suggestion{"godror", s, ""}, true

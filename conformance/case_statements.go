@@ -181,7 +181,7 @@ func statementsTxStmt(c *trial) {
 
 // Two results of one statement open at once must not disturb each other.
 func statementsOverlapping(c *trial) {
-	c.skipUnless(c.d.OverlappingQueries, "allows one open result per connection")
+	c.skipUnless(c.d.OverlappingStatements, "allows one open result per statement and connection")
 	table, _ := c.tens()
 	tx, err := c.db.BeginTx(c.ctx, nil)
 	c.must("BeginTx", err)

@@ -93,7 +93,6 @@ type (
 	count  int64
 	ratio  float64
 	word   string
-	flag   bool
 	packet []byte
 )
 
@@ -101,7 +100,6 @@ func typesNamed(c *trial) {
 	roundTrip(c, c.d.Types.Int, same[count], 7, -7)
 	roundTrip(c, c.d.Types.Float, same[ratio], 0.25)
 	roundTrip(c, c.d.Types.Text, same[word], "", "a word")
-	roundTrip(c, c.d.Types.Bool, same[flag], true, false)
 	roundTrip(c, c.d.Types.Blob, func(a, b packet) bool { return string(a) == string(b) }, packet("\x00\xff"))
 }
 

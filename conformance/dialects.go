@@ -34,6 +34,7 @@ func SQLite() Dialect {
 		SetSession:            func(n int) string { return fmt.Sprintf("PRAGMA cache_size = %d", n) },
 		GetSession:            "PRAGMA cache_size",
 		OverlappingQueries:    true,
+		// but not OverlappingStatements: the driver answers with "API misuse"
 		Classify:              classifySQLite,
 	}
 }

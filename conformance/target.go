@@ -107,6 +107,10 @@ type Dialect struct {
 	// whose first one still has rows to read.
 	OverlappingQueries bool
 
+	// OverlappingStatements says the same of one prepared statement, queried
+	// again while its own first result has rows to read.
+	OverlappingStatements bool
+
 	// Classify tells the class of an error of the driver. It must find the
 	// driver's own error type by errors.As, and not go by texts.
 	Classify func(err error) ErrorClass

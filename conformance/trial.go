@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -91,8 +92,13 @@ func (c *trial) noteErr(what string, err error) {
 	c.note("%s: %v [%s]", what, err, strings.Join(types, " > "))
 }
 
+// addresses are those of memory, which drivers print of arguments that they
+// cannot encode.
+var addresses = regexp.MustCompile(`0x[0-9a-f]{5,16}`)
+
 func (c *trial) normal(line string) string {
 	line = strings.ReplaceAll(line, c.prefix, "")
+	line = addresses.ReplaceAllString(line, "0x...")
 	if c.target.Normalize != nil {
 		line = c.target.Normalize(line)
 	}

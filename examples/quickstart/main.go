@@ -113,12 +113,12 @@ func quickstart(ctx context.Context, opts options, out io.Writer, prog *progress
 	}
 	defer func() { err = errors.Join(err, place.remove()) }()
 
-	fmt.Fprintf(out, "%d workers, %d orders, %s\n\n", opts.workers, opts.orders, place.shown)
 	main, err := compete(ctx, throughNimue, place.dsn("nimue"), opts, prog, nil)
 	if err != nil {
 		return err
 	}
 	if main.placed > 0 {
+		fmt.Fprintf(out, "%d workers placed and read %d orders (%s).\n\n", opts.workers, main.placed, place.shown)
 		showBooks(out, main.booked)
 		showPool(out, main)
 	}

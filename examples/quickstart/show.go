@@ -111,7 +111,9 @@ func retirements(retired pool.Retirements) string {
 
 // showTable shows the runs side by side, and beneath what went wrong in them.
 func showTable(out io.Writer, results ...*result) {
-	fmt.Fprintln(out, "The same work, one after the other, each on fresh tables (an order is written and read back):")
+	if len(results) > 1 {
+		fmt.Fprintln(out, "The same work, one after the other, each on fresh tables (an order is written and read back):")
+	}
 	w := newTable(out, tabwriter.AlignRight)
 	fmt.Fprintln(w, "\t\torders\tseconds\torders/s\topened\tat a time\tp50\tp99\terrors\t")
 	for _, r := range results {
