@@ -136,11 +136,13 @@ func named(values []driver.Value) []driver.NamedValue {
 // for the case that the operation must be begun again. Few enough stay on the
 // stack.
 type savedArgs struct {
+	kept bool
 	few  [8]driver.NamedValue
 	many []driver.NamedValue
 }
 
 func (s *savedArgs) save(args []driver.NamedValue) {
+	s.kept = true
 	if len(args) > len(s.few) {
 		s.many = append([]driver.NamedValue(nil), args...)
 		return

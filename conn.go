@@ -2,6 +2,7 @@ package nimue
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 
@@ -23,6 +24,7 @@ type Conn struct {
 
 	lease pool.Lease // the present one if held, else the last one: a preference
 	held  bool
+	lost  bool // the connection went with its transaction: see mortalTx
 	use   use
 }
 
@@ -33,7 +35,6 @@ type use struct {
 	ran     bool            // a prepared statement has been executed
 	rawTx   bool            // a transaction may have been begun by SQL text
 	tx      bool            // BeginTx has succeeded
-	txCtx   context.Context // its context
 	ctx     context.Context // of the latest operation
 	outcome pool.Outcome
 }
@@ -55,6 +56,9 @@ var (
 func (c *Conn) begin(ctx context.Context) (driver.Conn, error) {
 	if c.closed {
 		return nil, driver.ErrBadConn
+	}
+	if c.lost {
+		return nil, sql.ErrConnDone
 	}
 	if c.held {
 		if !c.lease.Enter() { // Shutdown took it away
@@ -124,12 +128,30 @@ func (c *Conn) release() {
 	if u.ctx != nil && u.ctx.Err() != nil {
 		o |= pool.Suspicious // rows or a transaction may have been cut short unseen
 	}
-	if u.tx && u.txCtx.Err() != nil && !keepsAfterRollback(c.lease.Conn()) {
-		o |= pool.Broken
-	}
 	c.held = false
 	c.use = use{}
 	c.lease.Release(o)
+}
+
+// mortalTx is a transaction that takes its connection along when it is rolled
+// back because its context has ended, as database/sql has it for drivers without
+// SessionResetter and Validator. database/sql leaves that to nimue, since the
+// handle has both, and so would let a *sql.Conn go on where it must be done.
+type mortalTx struct {
+	driver.Tx
+	conn *Conn
+	ctx  context.Context
+}
+
+// Rollback rolls back and, if the context has ended, ends the lease.
+func (t *mortalTx) Rollback() error {
+	err := t.Tx.Rollback()
+	if t.ctx.Err() != nil {
+		t.conn.use.outcome |= pool.Broken
+		t.conn.release()
+		t.conn.lost = true
+	}
+	return err
 }
 
 // keepsAfterRollback is database/sql's rule for the connection of a transaction
@@ -146,7 +168,7 @@ func keepsAfterRollback(inner driver.Conn) bool {
 // here and makes database/sql prepare it.
 func (c *Conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	var saved savedArgs
-	for first := true; ; first = false {
+	for {
 		inner, err := c.begin(ctx)
 		if err != nil {
 			return nil, err
@@ -155,7 +177,7 @@ func (c *Conn) ExecContext(ctx context.Context, query string, args []driver.Name
 			c.leave()
 			return nil, driver.ErrSkip
 		}
-		converted, err := c.convert(inner, nil, args, &saved, first)
+		converted, err := c.convert(inner, nil, args, &saved)
 		if err != nil {
 			return nil, err
 		}
@@ -174,7 +196,7 @@ func (c *Conn) ExecContext(ctx context.Context, query string, args []driver.Name
 // driver's rows as they are. driver.ErrSkip as in ExecContext.
 func (c *Conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	var saved savedArgs
-	for first := true; ; first = false {
+	for {
 		inner, err := c.begin(ctx)
 		if err != nil {
 			return nil, err
@@ -183,7 +205,7 @@ func (c *Conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 			c.leave()
 			return nil, driver.ErrSkip
 		}
-		converted, err := c.convert(inner, nil, args, &saved, first)
+		converted, err := c.convert(inner, nil, args, &saved)
 		if err != nil {
 			return nil, err
 		}
@@ -197,16 +219,18 @@ func (c *Conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 
 // convert converts args in place for an operation, keeping them for a second
 // beginning. Where that fails, the call that was begun is over.
-func (c *Conn) convert(inner driver.Conn, s driver.Stmt, args []driver.NamedValue, saved *savedArgs, first bool) ([]driver.NamedValue, error) {
+func (c *Conn) convert(inner driver.Conn, s driver.Stmt, args []driver.NamedValue, saved *savedArgs) ([]driver.NamedValue, error) {
 	if len(args) == 0 && s == nil {
 		return args, nil
 	}
-	if !first {
+	if saved.kept {
 		saved.restore(args)
 	} else if !c.use.touched {
 		saved.save(args)
 	}
+	c.use.calling = false // a Valuer that panics says nothing about the connection
 	converted, err := convertArgs(inner, s, args)
+	c.use.calling = true
 	if err != nil {
 		c.leave()
 	}
@@ -254,7 +278,7 @@ func (c *Conn) Prepare(query string) (driver.Stmt, error) {
 }
 
 // BeginTx begins a transaction on the leased connection and returns the inner
-// driver's. Options that an inner driver without BeginTx cannot honour are
+// driver's, unless that needs to be a mortalTx. Options that an inner driver without BeginTx cannot honour are
 // refused in database/sql's words.
 func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	for {
@@ -264,7 +288,10 @@ func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 		}
 		tx, err := beginOn(ctx, inner, opts)
 		if err == nil {
-			c.use.tx, c.use.txCtx = true, ctx
+			c.use.tx = true
+			if ctx.Done() != nil && !keepsAfterRollback(inner) {
+				tx = &mortalTx{tx, c, ctx}
+			}
 		}
 		if !c.end(err) {
 			return tx, err
@@ -307,6 +334,7 @@ func (c *Conn) ResetSession(context.Context) error { return nil }
 // the lease goes back to the pool. A handle is always valid.
 func (c *Conn) IsValid() bool {
 	c.release()
+	c.lost = false
 	return true
 }
 

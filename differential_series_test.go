@@ -22,7 +22,9 @@ type session struct {
 	seen    []string
 }
 
-func (s *session) see(format string, args ...any) { s.seen = append(s.seen, fmt.Sprintf(format, args...)) }
+func (s *session) see(format string, args ...any) {
+	s.seen = append(s.seen, fmt.Sprintf(format, args...))
+}
 
 // seeErr notes an error's text, type and identities.
 func (s *session) seeErr(what string, err error) {

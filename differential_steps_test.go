@@ -114,14 +114,26 @@ var series = []step{
 		s.exec("exec-is-bad-once run-is-bad-once", 1, "two", counted{})
 		s.exec("exec-is-wrapped-bad-once run-is-wrapped-bad-once")
 		s.query("query-is-bad-once run-is-bad-once ?", 1)
-		s.exec("exec-skips prepare-is-bad-once ??", "a", "b")
-		s.query("query-skips prepare-is-wrapped-bad-once ??", "a", "b")
 		s.prepared(s.db, "prepare-is-bad-once", func(st *sql.Stmt) { s.stmtExec(st) })
 		s.driver.fail("begin", driver.ErrBadConn)
 		s.begin(s.ctx, nil, func(tx *sql.Tx) { s.seeErr("rollback", tx.Rollback()) })
 		s.driver.fail("reset", driver.ErrBadConn)
 		s.exec("plain")
 		s.driver.takeFault("reset")
+	}},
+	{name: "bad connection at the preparation", do: func(s *session) {
+		s.exec("exec-skips prepare-is-bad-once ??", "a", "b")
+		s.query("query-skips prepare-is-wrapped-bad-once ??", "a", "b")
+	}, logDiffers: "it is the preparation that is begun again, not the operation that asked for it with ErrSkip"},
+	{name: "bad connection when prepared again", do: func(s *session) {
+		s.prepared(s.db, "prepare-is-bad-second ??", func(st *sql.Stmt) {
+			s.held(func(c *sql.Conn) {
+				s.seeErr("raw", s.raw(c, func(driver.Conn) error { return driver.ErrBadConn }))
+			})
+			s.exec("plain") // on a connection that has not seen the statement
+			s.stmtExec(st, "a", valuer{"b"})
+			s.stmtQuery(st, "a", valuer{"b"})
+		})
 	}},
 	{name: "bad connection at the end of use", do: func(s *session) {
 		s.exec("plain")
@@ -218,6 +230,9 @@ var series = []step{
 		s.begin(s.ctx, nil, func(tx *sql.Tx) {
 			s.execOn(tx, "exec-is-always-bad run-is-always-bad")
 			s.execOn(tx, "inside a broken one")
+			// If this succeeded, database/sql would keep a connection that has
+			// declared itself bad; nimue would not: see TestBadConnIsNotKept.
+			s.driver.fail("rollback", driver.ErrBadConn)
 			s.seeErr("rollback", tx.Rollback())
 		})
 		s.exec("still there")
@@ -336,15 +351,20 @@ var series = []step{
 		s.exec("after")
 	}},
 	{name: "conn whose transaction was cancelled", do: func(s *session) {
-		s.held(func(c *sql.Conn) {
-			s.cancellable(func(ctx context.Context, cancel context.CancelFunc) {
-				tx, err := c.BeginTx(ctx, nil)
-				s.seeErr("begin", err)
-				s.execOn(tx, "inside")
-				cancel()
-			})
-			s.execOn(c, "goes on or not")
+		c, err := s.db.Conn(s.ctx)
+		s.seeErr("conn", err)
+		s.cancellable(func(ctx context.Context, cancel context.CancelFunc) {
+			tx, err := c.BeginTx(ctx, nil)
+			s.seeErr("begin", err)
+			s.execOn(tx, "inside")
+			cancel()
 		})
+		s.execOn(c, "goes on or not")
+		s.prepared(c, "goes on or not", func(st *sql.Stmt) { s.stmtQuery(st) })
+		// Not seen: directly, a *sql.Conn that does not go on is done already, and
+		// this says sql.ErrConnDone; a handle cannot end it, only say the same to
+		// every operation.
+		_ = c.Close()
 		s.exec("after")
 	}},
 	{name: "two at once", do: func(s *session) {

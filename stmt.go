@@ -45,7 +45,7 @@ func (s *stmt) Query(args []driver.Value) (driver.Rows, error) {
 func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
 	c := s.conn
 	var saved savedArgs
-	for first := true; ; first = false {
+	for {
 		inner, again, err := s.begin(ctx)
 		if again {
 			continue
@@ -53,7 +53,7 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (drive
 		if err != nil {
 			return nil, err
 		}
-		converted, err := c.convert(c.lease.Conn(), inner.Stmt, args, &saved, first)
+		converted, err := c.convert(c.lease.Conn(), inner.Stmt, args, &saved)
 		if err != nil {
 			return nil, err
 		}
@@ -76,7 +76,7 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (drive
 func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
 	c := s.conn
 	var saved savedArgs
-	for first := true; ; first = false {
+	for {
 		inner, again, err := s.begin(ctx)
 		if again {
 			continue
@@ -84,7 +84,7 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 		if err != nil {
 			return nil, err
 		}
-		converted, err := c.convert(c.lease.Conn(), inner.Stmt, args, &saved, first)
+		converted, err := c.convert(c.lease.Conn(), inner.Stmt, args, &saved)
 		if err != nil {
 			return nil, err
 		}

@@ -13,6 +13,6 @@ func TestPostgres(t *testing.T) {
 	own := func(testing.TB) string { return server.URL("postgres") }
 	hold(t, conformance.Postgres(), own,
 		direct("pgx"),
-		direct2("pgx"),
+		way{name: "again", driver: "pgx", dsn: unchanged},
 	)
 }

@@ -18,6 +18,6 @@ func sqliteDSN(tb testing.TB) string {
 func TestSQLite(t *testing.T) {
 	hold(t, conformance.SQLite(), sqliteDSN,
 		direct("sqlite"),
-		direct2("sqlite"),
+		way{name: "wrapped", driver: "faultless", dsn: unchanged},
 	)
 }

@@ -35,7 +35,7 @@ func SQLite() Dialect {
 		GetSession:            "PRAGMA cache_size",
 		OverlappingQueries:    true,
 		// but not OverlappingStatements: the driver answers with "API misuse"
-		Classify:              classifySQLite,
+		Classify: classifySQLite,
 	}
 }
 

@@ -1,0 +1,350 @@
+package nimue_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nimue-go/nimue"
+	"github.com/nimue-go/nimue/conformance/scripted"
+	"github.com/nimue-go/nimue/conformance/servers"
+	"github.com/nimue-go/nimue/pool"
+	"go.uber.org/goleak"
+
+	_ "github.com/jackc/pgx/v5/stdlib"
+	_ "modernc.org/sqlite"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		servers.StopShared()
+		os.Exit(code)
+	}))
+}
+
+// mustOpen opens a nimue database that is closed at the test's end.
+func mustOpen(t testing.TB, dsn string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("nimue", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// sqliteDSN is a fresh database file behind nimue, with more settings appended.
+func sqliteDSN(t testing.TB, settings string) string {
+	return "sqlite:file:" + filepath.Join(t.TempDir(), "test.db") +
+		"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)" + settings
+}
+
+func mustExec(t testing.TB, db interface {
+	ExecContext(context.Context, string, ...any) (sql.Result, error)
+}, query string, args ...any) sql.Result {
+	t.Helper()
+	r, err := db.ExecContext(t.Context(), query, args...)
+	if err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return r
+}
+
+func queryInt(t testing.TB, db interface {
+	QueryRowContext(context.Context, string, ...any) *sql.Row
+}, query string, args ...any) (n int) {
+	t.Helper()
+	if err := db.QueryRowContext(t.Context(), query, args...).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return n
+}
+
+func TestOpenOneLineChange(t *testing.T) {
+	db := mustOpen(t, sqliteDSN(t, "&pool_max_conns=4&pool_name=shop"))
+	mustExec(t, db, "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)")
+	r := mustExec(t, db, "INSERT INTO t (name) VALUES (?), (?)", "a", "b")
+	if id, err := r.LastInsertId(); id != 2 || err != nil {
+		t.Errorf("LastInsertId %d, %v", id, err)
+	}
+	tx, err := db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, tx, "DELETE FROM t")
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if n := queryInt(t, db, "SELECT count(*) FROM t"); n != 2 {
+		t.Errorf("%d rows", n)
+	}
+	p := nimue.PoolOf(db)
+	if p == nil || p.Name() != "shop" || p.Config().MaxConns != 4 {
+		t.Errorf("PoolOf: %+v", p)
+	}
+	if s := p.Stats(); s.InUse != 0 || s.Connects == 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestOpenDialsNothing(t *testing.T) {
+	d := scripted.New(scripted.Hooks{})
+	sql.Register("scripted-open", d.Driver())
+	db := mustOpen(t, "scripted-open:x")
+	if nimue.PoolOf(db) == nil || d.Opened() != 0 {
+		t.Errorf("%d dialled", d.Opened())
+	}
+	if err := db.Ping(); err != nil || d.Opened() != 1 {
+		t.Errorf("%d dialled by Ping, %v", d.Opened(), err)
+	}
+}
+
+func TestBehaviour4NothingIsDialledForABadDSN(t *testing.T) {
+	d := scripted.New(scripted.Hooks{})
+	sql.Register("scripted-bad", d.Driver())
+	for _, settings := range []string{"pool_min_conns=-1", "pool_min_conns=11&pool_max_conns=10",
+		"pool_max_conns=0", "pool_init_conns=5&pool_max_conns=4", "pool_ping_timeout=-1s"} {
+		db, err := sql.Open("nimue", "scripted-bad:x?"+settings)
+		if err == nil {
+			db.Close()
+			t.Errorf("%s was accepted", settings)
+			continue
+		}
+		key, _, _ := strings.Cut(settings, "=")
+		if !strings.Contains(err.Error(), key) {
+			t.Errorf("%s: the error does not name it: %v", settings, err)
+		}
+	}
+	if d.Opened() != 0 {
+		t.Errorf("%d dialled", d.Opened())
+	}
+}
+
+func TestOpenErrors(t *testing.T) {
+	for dsn, wants := range map[string][]string{
+		"nosuch:x": {`unknown driver "nosuch"`, "registered:", "sqlite", "import"},
+		"postgres://app:hunter2@db.internal/shop": {"pgx:postgres://app:xxxxx@db.internal/shop"},
+		"sqlite:x\x00y":                            {"NUL"},
+		"nimue:sqlite::memory:":                    {"nimue cannot be its own inner driver"},
+		"pgx:postgres://app:hunter2@h:notaport/db": {"refuses its DSN", "pgx"},
+	} {
+		db, err := sql.Open("nimue", dsn)
+		if err == nil { // pgx reads its DSN only when it connects
+			err = db.Ping()
+			db.Close()
+			wants = nil
+		}
+		if err == nil {
+			t.Errorf("%q was accepted", dsn)
+			continue
+		}
+		for _, want := range wants {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%q: no %q in %v", dsn, want, err)
+			}
+		}
+		if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q: the password is in %v", dsn, err)
+		}
+	}
+}
+
+func TestEmptyDSNOpensAndFailsAtItsFirstUse(t *testing.T) {
+	db := mustOpen(t, "")
+	if _, ok := db.Driver().(*nimue.Driver); !ok || nimue.PoolOf(db) != nil {
+		t.Errorf("driver %T, pool %v", db.Driver(), nimue.PoolOf(db))
+	}
+	if err := db.Ping(); err == nil || !strings.Contains(err.Error(), "pool_") {
+		t.Errorf("error %v, want the grammar", err)
+	}
+}
+
+func TestPoolNameShares(t *testing.T) {
+	d := scripted.New(scripted.Hooks{})
+	sql.Register("scripted-share", d.Driver())
+	const dsn = "scripted-share:x?pool_name=shared&pool_max_conns=3"
+	first := mustOpen(t, dsn)
+	second := mustOpen(t, "scripted-share:x?pool_max_conns=3&pool_name=shared") // in other words
+	p := nimue.PoolOf(first)
+	if p != nimue.PoolOf(second) {
+		t.Fatal("two pools")
+	}
+	if _, err := sql.Open("nimue", "scripted-share:y?pool_name=shared"); err == nil || !strings.Contains(err.Error(), "shared") {
+		t.Errorf("another DSN of that name: %v", err)
+	}
+	first.Close()
+	if err := second.Ping(); err != nil {
+		t.Errorf("after the first Close: %v", err)
+	}
+	second.Close()
+	if !p.Closed() {
+		t.Error("the last Close left the pool open")
+	}
+	third := mustOpen(t, dsn)
+	if nimue.PoolOf(third) == p {
+		t.Error("a closed pool was shared")
+	}
+	if err := third.Ping(); err != nil {
+		t.Error(err)
+	}
+	if unnamed := mustOpen(t, "scripted-share:x"); nimue.PoolOf(unnamed) == nimue.PoolOf(mustOpen(t, "scripted-share:x")) {
+		t.Error("pools without a name are shared")
+	}
+}
+
+func TestDriverOpenSharesOnePoolPerDSN(t *testing.T) {
+	// A wrapper that hides driver.DriverContext makes database/sql open every
+	// connection by Driver.Open.
+	d := scripted.New(scripted.Hooks{})
+	sql.Register("scripted-old", d.Driver())
+	inner := mustOpen(t, "").Driver()
+	sql.Register("hides-context", struct{ driver.Driver }{inner})
+	db, err := sql.Open("hides-context", "scripted-old:x?pool_max_conns=2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conns := make([]*sql.Conn, 2)
+	for i := range conns {
+		if conns[i], err = db.Conn(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		mustExec(t, conns[i], "x")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	third, err := db.Conn(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if _, err := third.ExecContext(ctx, "x"); err == nil {
+		t.Error("a third connection of two")
+	}
+	third.Close()
+	for _, c := range conns {
+		c.Close()
+	}
+	db.Close()
+	if d.Opened() != 2 {
+		t.Errorf("%d opened, want 2", d.Opened())
+	}
+}
+
+func TestOldDriverWithoutConnector(t *testing.T) {
+	d := scripted.New(scripted.Hooks{})
+	sql.Register("scripted-openonly", struct{ driver.Driver }{d.Driver()})
+	db := mustOpen(t, "scripted-openonly:x")
+	mustExec(t, db, "x")
+	if d.Count("exec x") != 1 {
+		t.Errorf("calls %v", d.Log())
+	}
+}
+
+// panicking is a driver whose every entrance panics.
+type panicking struct{}
+
+func (panicking) Open(string) (driver.Conn, error)               { panic("boom") }
+func (panicking) OpenConnector(string) (driver.Connector, error) { panic("boom") }
+
+func TestInnerDriverThatPanics(t *testing.T) {
+	sql.Register("panics", panicking{})
+	sql.Register("panics-later", struct{ driver.Driver }{panicking{}})
+	if _, err := sql.Open("nimue", "panics:x"); err == nil || !strings.Contains(err.Error(), "boom") {
+		t.Errorf("OpenConnector: %v", err)
+	}
+	err := mustOpen(t, "panics-later:x").Ping()
+	var pe *pool.PanicError
+	if !errors.As(err, &pe) || !strings.Contains(err.Error(), "boom") {
+		t.Errorf("Connect: %v", err)
+	}
+}
+
+func TestUseAfterClose(t *testing.T) {
+	db := mustOpen(t, sqliteDSN(t, ""))
+	p := nimue.PoolOf(db)
+	stmt, err := db.Prepare("SELECT 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Close() // beneath database/sql, which still believes in it
+	if _, err := stmt.Query(); !errors.Is(err, pool.ErrClosed) {
+		t.Errorf("statement: %v", err)
+	}
+	if err := db.Ping(); !errors.Is(err, pool.ErrClosed) {
+		t.Errorf("Ping: %v", err)
+	}
+	db.Close()
+	if err := db.Ping(); err == nil || err.Error() != "sql: database is closed" {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+func TestNewConnector(t *testing.T) {
+	if c, err := nimue.NewConnector(nil, pool.Config{}); c != nil || err == nil {
+		t.Errorf("a nil connector: %v, %v", c, err)
+	}
+	d := scripted.New(scripted.Hooks{})
+	if c, err := nimue.NewConnector(d, pool.Config{MaxConns: -3}); c != nil || err == nil {
+		t.Errorf("a bad configuration: %v, %v", c, err)
+	}
+	c, err := nimue.NewConnector(d, pool.Config{MaxConns: 3, Name: "by hand"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := sql.OpenDB(c)
+	defer db.Close()
+	if nimue.PoolOf(db) != c.Pool() || c.Pool().Name() != "by hand" {
+		t.Error("PoolOf finds another pool")
+	}
+	mustExec(t, db, "x")
+}
+
+func TestPoolOfAForeignDatabase(t *testing.T) {
+	db, err := sql.Open("sqlite", ":memory:")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if p := nimue.PoolOf(db); p != nil {
+		t.Errorf("a pool: %v", p)
+	}
+}
+
+func TestImportGraph(t *testing.T) {
+	for _, pkg := range []string{"github.com/nimue-go/nimue", "github.com/nimue-go/nimue/pool"} {
+		out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", pkg).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path := range strings.FieldsSeq(string(out)) {
+			if !strings.HasPrefix(path, "github.com/nimue-go/nimue") && !strings.HasPrefix(path, "golang.org/x/sys") {
+				t.Errorf("%s imports %s", pkg, path)
+			}
+			if pkg != "github.com/nimue-go/nimue" && path == "github.com/nimue-go/nimue" {
+				t.Errorf("%s imports the root", pkg)
+			}
+		}
+	}
+}
+
+func ExampleRaw() {
+	db, _ := sql.Open("nimue", "sqlite::memory:?pool_max_conns=1")
+	defer db.Close()
+	conn, _ := db.Conn(context.Background())
+	defer conn.Close()
+	err := nimue.Raw(conn, func(inner driver.Conn) error {
+		_, ok := inner.(driver.Pinger) // or the driver's own type
+		fmt.Println("pings:", ok)
+		return nil
+	})
+	fmt.Println(err)
+	// Output:
+	// pings: true
+	// <nil>
+}
