@@ -22,6 +22,7 @@ type faults struct {
 	commit   func(driver.Tx) error
 	rollback func(driver.Tx) error
 	first    bool // a statement's first arguments are used for ever
+	spoils   bool // a cancelled connection works no more, and does not say so
 }
 
 func init() { sql.Register("faultless", faultlessDriver{}) }
@@ -91,7 +92,7 @@ type faultyConn struct {
 	innerConn
 	connector *faultyConnector
 	faults    *faults
-	spoilt    bool // see the fault that sets it
+	spoilt    error // not nil: all that the connection answers
 }
 
 func (c *faultyConn) ctx(ctx context.Context) context.Context {
@@ -111,6 +112,9 @@ func (c *faultyConn) args(args []driver.NamedValue) []driver.NamedValue {
 }
 
 func (c *faultyConn) failed(err error) error {
+	if c.faults.spoils && errors.Is(err, context.DeadlineExceeded) {
+		c.spoilt = errors.New("connection busy")
+	}
 	if err != nil && err != driver.ErrSkip && c.faults.fail != nil {
 		return c.faults.fail(err)
 	}
@@ -122,6 +126,9 @@ func (c *faultyConn) exec(do func() (driver.Result, error)) (driver.Result, erro
 		plain := do
 		do = func() (driver.Result, error) { return c.faults.exec(plain) }
 	}
+	if c.spoilt != nil {
+		return nil, c.spoilt
+	}
 	result, err := do()
 	if err == nil && c.faults.result != nil {
 		result = c.faults.result(result)
@@ -132,6 +139,9 @@ func (c *faultyConn) exec(do func() (driver.Result, error)) (driver.Result, erro
 func (c *faultyConn) query(do func() (driver.Rows, error)) (driver.Rows, error) {
 	if c.faults.before != nil {
 		c.faults.before(c.innerConn)
+	}
+	if c.spoilt != nil {
+		return nil, c.spoilt
 	}
 	rows, err := do()
 	if err != nil {
