@@ -85,14 +85,14 @@ type trace struct {
 	prepared map[call]bool
 }
 
-// run is what one run of the series showed, step by step.
+// run is what one run of some steps showed of each.
 type run struct {
 	seen, calls [][]string
 	wrong       []string
 }
 
-// runSeries runs the series over a new inner driver, through nimue or directly.
-func runSeries(t *testing.T, through bool, conn, stmt, rows int) (r run) {
+// runSteps runs the steps over a new inner driver, through nimue or directly.
+func runSteps(t *testing.T, steps []step, through bool, conn, stmt, rows int) (r run) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		d := newTestDriver(conn, stmt, rows)
@@ -103,7 +103,7 @@ func runSeries(t *testing.T, through bool, conn, stmt, rows int) (r run) {
 			s.db = sql.OpenDB(d)
 		}
 		tr := &trace{map[int]bool{}, map[call]bool{}}
-		for _, step := range series {
+		for _, step := range steps {
 			if step.do == nil {
 				_ = s.db.Close()
 			} else {
@@ -142,16 +142,16 @@ func newConnector(t *testing.T, d driver.Connector, cfg pool.Config) *nimue.Conn
 	return c
 }
 
-// compare runs the series both ways and reports the first few differences.
-func compare(t *testing.T, conn, stmt, rows int) {
+// compare runs the steps both ways and reports the differences.
+func compare(t *testing.T, steps []step, conn, stmt, rows int) {
 	t.Helper()
-	direct, through := runSeries(t, false, conn, stmt, rows), runSeries(t, true, conn, stmt, rows)
+	direct, through := runSteps(t, steps, false, conn, stmt, rows), runSteps(t, steps, true, conn, stmt, rows)
 	name := fmt.Sprintf("conn %d (%s), stmt %d (%s), rows %d", conn, members(subsetOfConn(conn, &testConn{})),
 		stmt, members(subsetOfStmt(stmt, &testStmt{})), rows)
 	if len(through.wrong) > 0 {
 		t.Errorf("%s: misuse of the inner driver: %q", name, through.wrong)
 	}
-	for i, step := range series {
+	for i, step := range steps {
 		if d := difference(direct.seen[i], through.seen[i]); d != "" {
 			t.Errorf("%s: %s: the application sees something else: %s", name, step.name, d)
 		}
@@ -247,28 +247,33 @@ func TestSubsetsAreAll(t *testing.T) {
 // TestEveryConnSubset runs the series for every subset of the connection's
 // interfaces; the others change along with it.
 func TestEveryConnSubset(t *testing.T) {
-	for n := range everyConn {
-		compare(t, n, n*7%everyStmt, n*11%everyRows)
-		if t.Failed() {
-			t.Fatal("stopped at the first subset that fails")
-		}
+	const parts = 8
+	for part := range parts {
+		t.Run(fmt.Sprint(part), func(t *testing.T) {
+			t.Parallel()
+			for n := part; n < everyConn && !t.Failed(); n += parts {
+				compare(t, series, n, n*7%everyStmt, n*11%everyRows)
+			}
+		})
 	}
 }
 
 // TestEveryStmtSubset runs the series for every subset of the statement's
 // interfaces under connections with none, all, and some of theirs.
 func TestEveryStmtSubset(t *testing.T) {
+	t.Parallel()
 	for conn := 0; conn < everyConn; conn += 115 {
 		for n := range everyStmt {
-			compare(t, conn, n, (conn+n)%everyRows)
+			compare(t, series, conn, n, (conn+n)%everyRows)
 		}
 	}
 }
 
 // TestEveryRowsSubset runs the series for every subset of the rows' interfaces.
 func TestEveryRowsSubset(t *testing.T) {
+	t.Parallel()
 	for n := range everyRows {
-		compare(t, everyConn-1, everyStmt-1, n)
-		compare(t, 0, 0, n) // where every query is prepared
+		compare(t, series, everyConn-1, everyStmt-1, n)
+		compare(t, series, 0, 0, n) // where every query is prepared
 	}
 }

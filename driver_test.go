@@ -6,7 +6,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -22,11 +21,14 @@ import (
 	_ "modernc.org/sqlite"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		servers.StopShared()
-		os.Exit(code)
-	}))
+func TestMain(m *testing.M) { goleak.VerifyTestMain(serverStopper{m}) }
+
+// serverStopper stops the tests' servers before goroutines are counted.
+type serverStopper struct{ *testing.M }
+
+func (s serverStopper) Run() int {
+	defer servers.StopShared()
+	return s.M.Run()
 }
 
 // mustOpen opens a nimue database that is closed at the test's end.

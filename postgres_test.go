@@ -203,9 +203,8 @@ func TestPostgresBehaviour28CancelledStatementsLeaveNothing(t *testing.T) {
 	eventually(t, "no sleeping session", func() bool {
 		return queryInt(t, watch, "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND state = 'active'", app) == 0
 	})
-	if n := sessions(t, watch, app); n > 8 {
-		t.Errorf("%d sessions", n)
-	}
+	// pgx closes a connection whose statement was cancelled in its own time.
+	eventually(t, "at most 8 sessions", func() bool { return sessions(t, watch, app) <= 8 })
 	stmt.Close()
 	db.Close()
 	eventually(t, "no session", func() bool { return sessions(t, watch, app) == 0 })
@@ -272,7 +271,7 @@ func TestPostgresPreparedOncePerConnection(t *testing.T) {
 // server is asked again and again how many sessions there are. With -load=1m it
 // does so for a minute.
 func TestThousandGoroutines(t *testing.T) {
-	db, watch, app := onPostgres(t, "pool_max_conns=8&pool_acquire_timeout=2m&pool_max_conn_uses=5000")
+	db, watch, app := onPostgres(t, "pool_max_conns=8&pool_acquire_timeout=2m")
 	ctx, cancel := context.WithTimeout(t.Context(), *loadTime)
 	defer cancel()
 	var wg sync.WaitGroup

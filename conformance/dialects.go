@@ -25,7 +25,8 @@ func SQLite() Dialect {
 		TimePrecision: time.Microsecond,
 		SlowQuery: "WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < 1000000000) " +
 			"SELECT count(*) FROM s",
-		FailingQuery: "SELECT abs(i) FROM (SELECT 1 AS i UNION ALL SELECT -9223372036854775808)",
+		FailingQuery: "WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < 3) " +
+			"SELECT abs(CASE i WHEN 2 THEN -9223372036854775808 ELSE i END) FROM s",
 		Series: func(n int) string {
 			return fmt.Sprintf("WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < %d) SELECT i FROM s", n)
 		},

@@ -153,6 +153,15 @@ func (c *faultyConn) query(do func() (driver.Rows, error)) (driver.Rows, error) 
 	return rows, nil
 }
 
+func (c *faultyConn) ResetSession(ctx context.Context) error {
+	if c.faults.spoils {
+		return nil
+	}
+	return c.innerConn.ResetSession(ctx)
+}
+
+func (c *faultyConn) IsValid() bool { return c.faults.spoils || c.innerConn.IsValid() }
+
 func (c *faultyConn) CheckNamedValue(v *driver.NamedValue) error {
 	if c.faults.check != nil {
 		return c.faults.check(v)
