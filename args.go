@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 inner drivers may have only the old interfaces
+
 package nimue
 
 import (
@@ -18,10 +20,10 @@ import (
 // checker removed arguments.
 func convertArgs(inner driver.Conn, s driver.Stmt, args []driver.NamedValue) ([]driver.NamedValue, error) {
 	want := -1
-	var byColumn driver.ColumnConverter //nolint:staticcheck // old drivers have only this
+	var byColumn driver.ColumnConverter
 	if s != nil {
 		want = s.NumInput()
-		byColumn, _ = s.(driver.ColumnConverter) //nolint:staticcheck // see above
+		byColumn, _ = s.(driver.ColumnConverter)
 	}
 	checker, ok := s.(driver.NamedValueChecker)
 	if !ok {
@@ -29,16 +31,16 @@ func convertArgs(inner driver.Conn, s driver.Stmt, args []driver.NamedValue) ([]
 	}
 	n := 0
 	for i := range args {
-		nv := args[i]
+		nv := &args[n]
+		*nv = args[i]
 		nv.Ordinal = n + 1
-		err := convertArg(&nv, checker, byColumn, want)
+		err := convertArg(nv, checker, byColumn, want)
 		if err == driver.ErrRemoveArgument {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("sql: converting argument %s type: %w", describeArg(&nv), err)
+			return nil, fmt.Errorf("sql: converting argument %s type: %w", describeArg(nv), err)
 		}
-		args[n] = nv
 		n++
 	}
 	args = args[:n]
@@ -50,7 +52,7 @@ func convertArgs(inner driver.Conn, s driver.Stmt, args []driver.NamedValue) ([]
 
 // convertArg asks the checker, then the column's converter, then the default
 // one: each may pass the argument on with ErrSkip.
-func convertArg(nv *driver.NamedValue, checker driver.NamedValueChecker, byColumn driver.ColumnConverter, want int) error { //nolint:staticcheck // old drivers have only this
+func convertArg(nv *driver.NamedValue, checker driver.NamedValueChecker, byColumn driver.ColumnConverter, want int) error {
 	if checker != nil {
 		if err := checker.CheckNamedValue(nv); err != driver.ErrSkip {
 			return err
@@ -67,7 +69,7 @@ func convertArg(nv *driver.NamedValue, checker driver.NamedValueChecker, byColum
 }
 
 // convertByColumn lets the value convert itself first and the column then.
-func convertByColumn(nv *driver.NamedValue, byColumn driver.ColumnConverter, want int) error { //nolint:staticcheck // old drivers have only this
+func convertByColumn(nv *driver.NamedValue, byColumn driver.ColumnConverter, want int) error {
 	column := nv.Ordinal - 1
 	if want >= 0 && column >= want {
 		return nil // one too many: the count says so later

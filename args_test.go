@@ -124,7 +124,7 @@ func TestArguments(t *testing.T) {
 			for _, conn := range []int{connExecs, connExecsOld, connChecks, connExecs + connChecks,
 				connExecsOld + connChecks, 0, everyConn - 1} {
 				for stmt := range everyStmt {
-					compare(t, steps, conn, stmt, 0)
+					compare(t, steps, subject{conn: conn, stmt: stmt})
 				}
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -66,20 +67,22 @@ func (c *Connector) Close() error {
 	return c.close()
 }
 
+// closePool closes a pool and then the inner connector, if that can be closed.
 func closePool(p *pool.Pool, inner driver.Connector) error {
-	err := p.Close()
+	return errors.Join(p.Close(), closeConnector(inner))
+}
+
+func closeConnector(inner driver.Connector) error {
 	if closer, ok := inner.(io.Closer); ok {
-		if cerr := closer.Close(); err == nil {
-			err = cerr
-		}
+		return closer.Close()
 	}
-	return err
+	return nil
 }
 
 // innerConnector finds the inner driver by its registered name and makes its
 // connector. database/sql tells a driver only of an opened *sql.DB, so one is
 // opened for the moment; sql.Open dials nothing.
-func innerConnector(dsn DSN) (c *redacting, err error) {
+func innerConnector(dsn DSN) (c driver.Connector, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("nimue: %s: panic in the inner driver's OpenConnector: %v", dsn.Pool.Name, v)
@@ -99,9 +102,9 @@ func innerConnector(dsn DSN) (c *redacting, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("nimue: %s: the inner driver %q refuses its DSN: %w", dsn.Pool.Name, dsn.Driver, err)
 		}
-		return &redacting{inner, dsn}, nil
+		return inner, nil
 	}
-	return &redacting{oldConnector{d, dsn.Inner}, dsn}, nil
+	return oldConnector{d, dsn.Inner}, nil
 }
 
 // oldConnector is the connector of a driver that has only Open.
@@ -112,28 +115,6 @@ type oldConnector struct {
 
 func (c oldConnector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.dsn) }
 func (c oldConnector) Driver() driver.Driver                        { return c.driver }
-
-// redacting keeps the DSN's secrets out of connect errors: drivers quote it.
-type redacting struct {
-	driver.Connector
-	dsn DSN
-}
-
-func (r *redacting) Connect(ctx context.Context) (driver.Conn, error) {
-	c, err := r.Connector.Connect(ctx)
-	if err != nil {
-		return nil, redactError(err, r.dsn)
-	}
-	return c, nil
-}
-
-// Close closes the inner connector if it can be closed.
-func (r *redacting) Close() error {
-	if closer, ok := r.Connector.(io.Closer); ok {
-		return closer.Close()
-	}
-	return nil
-}
 
 // defaultLog is a slog.Handler that passes records of a level on to whatever
 // slog's default is at the time.

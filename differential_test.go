@@ -91,17 +91,48 @@ type run struct {
 	wrong       []string
 }
 
+// subject is the inner driver of a comparison: which subsets of the optional
+// interfaces it has, and whether it is a driver.Driver with nothing but Open.
+type subject struct {
+	conn, stmt, rows int
+	old              bool
+}
+
+func (j subject) String() string {
+	return fmt.Sprintf("conn %d (%s), stmt %d (%s), rows %d, old %t", j.conn, members(subsetOfConn(j.conn, &testConn{})),
+		j.stmt, members(subsetOfStmt(j.stmt, &testStmt{})), j.rows, j.old)
+}
+
+// open opens a database over d, through nimue or directly.
+func (j subject) open(t *testing.T, d *testDriver, through bool) *sql.DB {
+	t.Helper()
+	switch {
+	case j.old:
+		const quiet = "?pool_health_check_period=0&pool_max_conn_lifetime=0&pool_max_conn_idle_time=0&pool_check_on_acquire=never"
+		theOldDriver.to = d
+		name, dsn := oldDriverName, "any"
+		if through {
+			name, dsn = nimue.DriverName, oldDriverName+":any"+quiet
+		}
+		db, err := sql.Open(name, dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return db
+	case through:
+		return sql.OpenDB(newConnector(t, d, pool.Config{}))
+	default:
+		return sql.OpenDB(d)
+	}
+}
+
 // runSteps runs the steps over a new inner driver, through nimue or directly.
-func runSteps(t *testing.T, steps []step, through bool, conn, stmt, rows int) (r run) {
+func runSteps(t *testing.T, steps []step, through bool, j subject) (r run) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		d := newTestDriver(conn, stmt, rows)
+		d := newTestDriver(j.conn, j.stmt, j.rows)
 		s := &session{driver: d, through: through, ctx: context.WithValue(context.Background(), ofCaller{}, true)}
-		if through {
-			s.db = sql.OpenDB(newConnector(t, d, pool.Config{}))
-		} else {
-			s.db = sql.OpenDB(d)
-		}
+		s.db = j.open(t, d, through)
 		tr := &trace{map[int]bool{}, map[call]bool{}}
 		for _, step := range steps {
 			if step.do == nil {
@@ -143,20 +174,18 @@ func newConnector(t *testing.T, d driver.Connector, cfg pool.Config) *nimue.Conn
 }
 
 // compare runs the steps both ways and reports the differences.
-func compare(t *testing.T, steps []step, conn, stmt, rows int) {
+func compare(t *testing.T, steps []step, j subject) {
 	t.Helper()
-	direct, through := runSteps(t, steps, false, conn, stmt, rows), runSteps(t, steps, true, conn, stmt, rows)
-	name := fmt.Sprintf("conn %d (%s), stmt %d (%s), rows %d", conn, members(subsetOfConn(conn, &testConn{})),
-		stmt, members(subsetOfStmt(stmt, &testStmt{})), rows)
+	direct, through := runSteps(t, steps, false, j), runSteps(t, steps, true, j)
 	if len(through.wrong) > 0 {
-		t.Errorf("%s: misuse of the inner driver: %q", name, through.wrong)
+		t.Errorf("%v: misuse of the inner driver: %q", j, through.wrong)
 	}
 	for i, step := range steps {
 		if d := difference(direct.seen[i], through.seen[i]); d != "" {
-			t.Errorf("%s: %s: the application sees something else: %s", name, step.name, d)
+			t.Errorf("%v: %s: the application sees something else: %s", j, step.name, d)
 		}
 		if d := difference(direct.calls[i], through.calls[i]); d != "" {
-			t.Errorf("%s: %s: the inner driver sees something else: %s", name, step.name, d)
+			t.Errorf("%v: %s: the inner driver sees something else: %s", j, step.name, d)
 		}
 	}
 }
@@ -252,7 +281,7 @@ func TestEveryConnSubset(t *testing.T) {
 		t.Run(fmt.Sprint(part), func(t *testing.T) {
 			t.Parallel()
 			for n := part; n < everyConn && !t.Failed(); n += parts {
-				compare(t, series, n, n*7%everyStmt, n*11%everyRows)
+				compare(t, series, subject{conn: n, stmt: n * 7 % everyStmt, rows: n * 11 % everyRows})
 			}
 		})
 	}
@@ -264,16 +293,46 @@ func TestEveryStmtSubset(t *testing.T) {
 	t.Parallel()
 	for conn := 0; conn < everyConn; conn += 115 {
 		for n := range everyStmt {
-			compare(t, series, conn, n, (conn+n)%everyRows)
+			compare(t, series, subject{conn: conn, stmt: n, rows: (conn + n) % everyRows})
 		}
 	}
 }
 
-// TestEveryRowsSubset runs the series for every subset of the rows' interfaces.
+// TestEveryRowsSubset runs the steps that read rows for every subset of the rows'
+// interfaces.
 func TestEveryRowsSubset(t *testing.T) {
 	t.Parallel()
+	steps := slices.DeleteFunc(slices.Clone(series), func(s step) bool {
+		return !slices.Contains([]string{"query", "statement", "transaction", "conn", "close"}, s.name)
+	})
 	for n := range everyRows {
-		compare(t, series, everyConn-1, everyStmt-1, n)
-		compare(t, series, 0, 0, n) // where every query is prepared
+		compare(t, steps, subject{conn: everyConn - 1, stmt: everyStmt - 1, rows: n})
+		compare(t, steps, subject{conn: 0, stmt: 0, rows: n}) // where every query is prepared
 	}
 }
+
+// TestSampleOfAllSubsets takes samples from the product of all subsets, spread
+// evenly.
+func TestSampleOfAllSubsets(t *testing.T) {
+	t.Parallel()
+	const all, samples = everyConn * everyStmt * everyRows, 97
+	for i := range samples {
+		n := i * (all/samples + 1) % all
+		compare(t, series, subject{conn: n % everyConn, stmt: n / everyConn % everyStmt, rows: n / everyConn / everyStmt})
+	}
+}
+
+// TestOldDriver is for inner drivers that are no driver.Connector and know
+// nothing but Open, by name.
+func TestOldDriver(t *testing.T) {
+	for conn := 0; conn < everyConn; conn += 25 {
+		compare(t, series, subject{conn: conn, stmt: conn % everyStmt, rows: conn % everyRows, old: true})
+	}
+}
+
+const oldDriverName = "nimue-differential-old"
+
+// theOldDriver is registered once for all; to is set anew for each run.
+var theOldDriver = &openOnly{}
+
+func init() { sql.Register(oldDriverName, theOldDriver) }

@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 inner drivers may have only the old interfaces
+
 package nimue
 
 import (
@@ -15,7 +17,7 @@ func execOn(ctx context.Context, inner driver.Conn, query string, args []driver.
 	switch e := inner.(type) {
 	case driver.ExecerContext:
 		return e.ExecContext(ctx, query, args)
-	case driver.Execer: //nolint:staticcheck // old drivers have only this
+	case driver.Execer:
 		values, err := oldArgs(ctx, args)
 		if err != nil {
 			return nil, err
@@ -30,7 +32,7 @@ func queryOn(ctx context.Context, inner driver.Conn, query string, args []driver
 	switch q := inner.(type) {
 	case driver.QueryerContext:
 		return q.QueryContext(ctx, query, args)
-	case driver.Queryer: //nolint:staticcheck // old drivers have only this
+	case driver.Queryer:
 		values, err := oldArgs(ctx, args)
 		if err != nil {
 			return nil, err
@@ -44,7 +46,7 @@ func queryOn(ctx context.Context, inner driver.Conn, query string, args []driver
 // it has not, database/sql converts no arguments for it either.
 func canExec(inner driver.Conn) bool {
 	switch inner.(type) {
-	case driver.ExecerContext, driver.Execer: //nolint:staticcheck // see execOn
+	case driver.ExecerContext, driver.Execer:
 		return true
 	}
 	return false
@@ -52,7 +54,7 @@ func canExec(inner driver.Conn) bool {
 
 func canQuery(inner driver.Conn) bool {
 	switch inner.(type) {
-	case driver.QueryerContext, driver.Queryer: //nolint:staticcheck // see queryOn
+	case driver.QueryerContext, driver.Queryer:
 		return true
 	}
 	return false
@@ -66,7 +68,7 @@ func execStmt(ctx context.Context, s driver.Stmt, args []driver.NamedValue) (dri
 	if err != nil {
 		return nil, err
 	}
-	return s.Exec(values) //nolint:staticcheck // old drivers have only this
+	return s.Exec(values)
 }
 
 func queryStmt(ctx context.Context, s driver.Stmt, args []driver.NamedValue) (driver.Rows, error) {
@@ -77,7 +79,7 @@ func queryStmt(ctx context.Context, s driver.Stmt, args []driver.NamedValue) (dr
 	if err != nil {
 		return nil, err
 	}
-	return s.Query(values) //nolint:staticcheck // old drivers have only this
+	return s.Query(values)
 }
 
 // oldArgs prepares a call of a method without a context: its last chance to end.
@@ -104,7 +106,7 @@ func beginOn(ctx context.Context, inner driver.Conn, opts driver.TxOptions) (dri
 	if opts.ReadOnly {
 		return nil, errors.New("sql: driver does not support read-only transactions")
 	}
-	tx, err := inner.Begin() //nolint:staticcheck // old drivers have only this
+	tx, err := inner.Begin()
 	if err == nil && ctx.Done() != nil {
 		select {
 		default:

@@ -1,6 +1,7 @@
 package nimue
 
 import (
+	"database/sql/driver"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -32,6 +33,7 @@ func openShared(key string, dsn DSN) (*Connector, error) {
 		return nil, err
 	}
 	cfg := dsn.Pool
+	cfg.Redact = func(err error) error { return redactError(err, dsn) }
 	if level, on := dsn.LogLevel.Level(); on {
 		cfg.Logger = slog.New(defaultLog{level})
 	}
@@ -40,7 +42,7 @@ func openShared(key string, dsn DSN) (*Connector, error) {
 	}
 	s, made, err := joinShared(key, dsn, inner, cfg)
 	if err != nil || !made {
-		_ = inner.Close() // nobody will use this one
+		_ = closeConnector(inner) // nobody will use this one
 	}
 	if err != nil {
 		return nil, err
@@ -54,7 +56,7 @@ func openShared(key string, dsn DSN) (*Connector, error) {
 
 // joinShared becomes a user of the pool of that key, making it over inner if
 // there is none.
-func joinShared(key string, dsn DSN, inner *redacting, cfg pool.Config) (s *shared, made bool, err error) {
+func joinShared(key string, dsn DSN, inner driver.Connector, cfg pool.Config) (s *shared, made bool, err error) {
 	sharing.Lock()
 	defer sharing.Unlock()
 	s = sharedPools[key]

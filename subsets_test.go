@@ -8,198 +8,230 @@ import "database/sql/driver"
 const everyConn = 576
 
 // subsetOfConn returns core with the nth subset of the optional interfaces of a connection.
-func subsetOfConn(n int, core *testConn) driver.Conn {
-	switch n {
-	case 0:
+func subsetOfConn(n int, core *testConn) driver.Conn { return subsetsOfConn[n](core) }
+
+var subsetsOfConn = [...]func(*testConn) driver.Conn{
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 		}{core}
-	case 1:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 		}{core, connExecOld{core}}
-	case 2:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 		}{core, connExec{core}}
-	case 3:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
 		}{core, connQueryOld{core}}
-	case 4:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connQueryOld
 		}{core, connExecOld{core}, connQueryOld{core}}
-	case 5:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connQueryOld
 		}{core, connExec{core}, connQueryOld{core}}
-	case 6:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
 		}{core, connQuery{core}}
-	case 7:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connQuery
 		}{core, connExecOld{core}, connQuery{core}}
-	case 8:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connQuery
 		}{core, connExec{core}, connQuery{core}}
-	case 9:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
 		}{core, connPrepare{core}}
-	case 10:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connPrepare
 		}{core, connExecOld{core}, connPrepare{core}}
-	case 11:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connPrepare
 		}{core, connExec{core}, connPrepare{core}}
-	case 12:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
 			connPrepare
 		}{core, connQueryOld{core}, connPrepare{core}}
-	case 13:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connQueryOld
 			connPrepare
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}}
-	case 14:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connQueryOld
 			connPrepare
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}}
-	case 15:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
 			connPrepare
 		}{core, connQuery{core}, connPrepare{core}}
-	case 16:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connQuery
 			connPrepare
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}}
-	case 17:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connQuery
 			connPrepare
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}}
-	case 18:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connBegin
 		}{core, connBegin{core}}
-	case 19:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connBegin
 		}{core, connExecOld{core}, connBegin{core}}
-	case 20:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connBegin
 		}{core, connExec{core}, connBegin{core}}
-	case 21:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
 			connBegin
 		}{core, connQueryOld{core}, connBegin{core}}
-	case 22:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connQueryOld
 			connBegin
 		}{core, connExecOld{core}, connQueryOld{core}, connBegin{core}}
-	case 23:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connQueryOld
 			connBegin
 		}{core, connExec{core}, connQueryOld{core}, connBegin{core}}
-	case 24:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
 			connBegin
 		}{core, connQuery{core}, connBegin{core}}
-	case 25:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connQuery
 			connBegin
 		}{core, connExecOld{core}, connQuery{core}, connBegin{core}}
-	case 26:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connQuery
 			connBegin
 		}{core, connExec{core}, connQuery{core}, connBegin{core}}
-	case 27:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
 			connBegin
 		}{core, connPrepare{core}, connBegin{core}}
-	case 28:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connPrepare
 			connBegin
 		}{core, connExecOld{core}, connPrepare{core}, connBegin{core}}
-	case 29:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connPrepare
 			connBegin
 		}{core, connExec{core}, connPrepare{core}, connBegin{core}}
-	case 30:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
 			connPrepare
 			connBegin
 		}{core, connQueryOld{core}, connPrepare{core}, connBegin{core}}
-	case 31:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -207,7 +239,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPrepare
 			connBegin
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}}
-	case 32:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -215,14 +248,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPrepare
 			connBegin
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}}
-	case 33:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
 			connPrepare
 			connBegin
 		}{core, connQuery{core}, connPrepare{core}, connBegin{core}}
-	case 34:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -230,7 +265,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPrepare
 			connBegin
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connBegin{core}}
-	case 35:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -238,91 +274,105 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPrepare
 			connBegin
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connBegin{core}}
-	case 36:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connChecker
 		}{core, connChecker{core}}
-	case 37:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connChecker
 		}{core, connExecOld{core}, connChecker{core}}
-	case 38:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connChecker
 		}{core, connExec{core}, connChecker{core}}
-	case 39:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
 			connChecker
 		}{core, connQueryOld{core}, connChecker{core}}
-	case 40:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connQueryOld
 			connChecker
 		}{core, connExecOld{core}, connQueryOld{core}, connChecker{core}}
-	case 41:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connQueryOld
 			connChecker
 		}{core, connExec{core}, connQueryOld{core}, connChecker{core}}
-	case 42:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
 			connChecker
 		}{core, connQuery{core}, connChecker{core}}
-	case 43:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connQuery
 			connChecker
 		}{core, connExecOld{core}, connQuery{core}, connChecker{core}}
-	case 44:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connQuery
 			connChecker
 		}{core, connExec{core}, connQuery{core}, connChecker{core}}
-	case 45:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
 			connChecker
 		}{core, connPrepare{core}, connChecker{core}}
-	case 46:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connPrepare
 			connChecker
 		}{core, connExecOld{core}, connPrepare{core}, connChecker{core}}
-	case 47:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connPrepare
 			connChecker
 		}{core, connExec{core}, connPrepare{core}, connChecker{core}}
-	case 48:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
 			connPrepare
 			connChecker
 		}{core, connQueryOld{core}, connPrepare{core}, connChecker{core}}
-	case 49:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -330,7 +380,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPrepare
 			connChecker
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connChecker{core}}
-	case 50:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -338,14 +389,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPrepare
 			connChecker
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connChecker{core}}
-	case 51:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
 			connPrepare
 			connChecker
 		}{core, connQuery{core}, connPrepare{core}, connChecker{core}}
-	case 52:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -353,7 +406,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPrepare
 			connChecker
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connChecker{core}}
-	case 53:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -361,34 +415,39 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPrepare
 			connChecker
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connChecker{core}}
-	case 54:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connBegin
 			connChecker
 		}{core, connBegin{core}, connChecker{core}}
-	case 55:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connBegin
 			connChecker
 		}{core, connExecOld{core}, connBegin{core}, connChecker{core}}
-	case 56:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connBegin
 			connChecker
 		}{core, connExec{core}, connBegin{core}, connChecker{core}}
-	case 57:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
 			connBegin
 			connChecker
 		}{core, connQueryOld{core}, connBegin{core}, connChecker{core}}
-	case 58:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -396,7 +455,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connChecker
 		}{core, connExecOld{core}, connQueryOld{core}, connBegin{core}, connChecker{core}}
-	case 59:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -404,14 +464,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connChecker
 		}{core, connExec{core}, connQueryOld{core}, connBegin{core}, connChecker{core}}
-	case 60:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
 			connBegin
 			connChecker
 		}{core, connQuery{core}, connBegin{core}, connChecker{core}}
-	case 61:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -419,7 +481,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connChecker
 		}{core, connExecOld{core}, connQuery{core}, connBegin{core}, connChecker{core}}
-	case 62:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -427,14 +490,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connChecker
 		}{core, connExec{core}, connQuery{core}, connBegin{core}, connChecker{core}}
-	case 63:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
 			connBegin
 			connChecker
 		}{core, connPrepare{core}, connBegin{core}, connChecker{core}}
-	case 64:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -442,7 +507,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connChecker
 		}{core, connExecOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}}
-	case 65:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -450,7 +516,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connChecker
 		}{core, connExec{core}, connPrepare{core}, connBegin{core}, connChecker{core}}
-	case 66:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -458,7 +525,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connChecker
 		}{core, connQueryOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}}
-	case 67:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -467,7 +535,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connChecker
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}}
-	case 68:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -476,7 +545,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connChecker
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}}
-	case 69:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -484,7 +554,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connChecker
 		}{core, connQuery{core}, connPrepare{core}, connBegin{core}, connChecker{core}}
-	case 70:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -493,7 +564,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connChecker
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connChecker{core}}
-	case 71:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -502,91 +574,105 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connChecker
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connChecker{core}}
-	case 72:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPinger
 		}{core, connPinger{core}}
-	case 73:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connPinger
 		}{core, connExecOld{core}, connPinger{core}}
-	case 74:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connPinger
 		}{core, connExec{core}, connPinger{core}}
-	case 75:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
 			connPinger
 		}{core, connQueryOld{core}, connPinger{core}}
-	case 76:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connQueryOld
 			connPinger
 		}{core, connExecOld{core}, connQueryOld{core}, connPinger{core}}
-	case 77:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connQueryOld
 			connPinger
 		}{core, connExec{core}, connQueryOld{core}, connPinger{core}}
-	case 78:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
 			connPinger
 		}{core, connQuery{core}, connPinger{core}}
-	case 79:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connQuery
 			connPinger
 		}{core, connExecOld{core}, connQuery{core}, connPinger{core}}
-	case 80:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connQuery
 			connPinger
 		}{core, connExec{core}, connQuery{core}, connPinger{core}}
-	case 81:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
 			connPinger
 		}{core, connPrepare{core}, connPinger{core}}
-	case 82:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connPrepare
 			connPinger
 		}{core, connExecOld{core}, connPrepare{core}, connPinger{core}}
-	case 83:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connPrepare
 			connPinger
 		}{core, connExec{core}, connPrepare{core}, connPinger{core}}
-	case 84:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
 			connPrepare
 			connPinger
 		}{core, connQueryOld{core}, connPrepare{core}, connPinger{core}}
-	case 85:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -594,7 +680,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPrepare
 			connPinger
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connPinger{core}}
-	case 86:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -602,14 +689,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPrepare
 			connPinger
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connPinger{core}}
-	case 87:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
 			connPrepare
 			connPinger
 		}{core, connQuery{core}, connPrepare{core}, connPinger{core}}
-	case 88:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -617,7 +706,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPrepare
 			connPinger
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connPinger{core}}
-	case 89:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -625,34 +715,39 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPrepare
 			connPinger
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connPinger{core}}
-	case 90:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connBegin
 			connPinger
 		}{core, connBegin{core}, connPinger{core}}
-	case 91:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connBegin
 			connPinger
 		}{core, connExecOld{core}, connBegin{core}, connPinger{core}}
-	case 92:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connBegin
 			connPinger
 		}{core, connExec{core}, connBegin{core}, connPinger{core}}
-	case 93:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
 			connBegin
 			connPinger
 		}{core, connQueryOld{core}, connBegin{core}, connPinger{core}}
-	case 94:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -660,7 +755,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connPinger
 		}{core, connExecOld{core}, connQueryOld{core}, connBegin{core}, connPinger{core}}
-	case 95:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -668,14 +764,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connPinger
 		}{core, connExec{core}, connQueryOld{core}, connBegin{core}, connPinger{core}}
-	case 96:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
 			connBegin
 			connPinger
 		}{core, connQuery{core}, connBegin{core}, connPinger{core}}
-	case 97:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -683,7 +781,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connPinger
 		}{core, connExecOld{core}, connQuery{core}, connBegin{core}, connPinger{core}}
-	case 98:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -691,14 +790,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connPinger
 		}{core, connExec{core}, connQuery{core}, connBegin{core}, connPinger{core}}
-	case 99:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
 			connBegin
 			connPinger
 		}{core, connPrepare{core}, connBegin{core}, connPinger{core}}
-	case 100:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -706,7 +807,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connPinger
 		}{core, connExecOld{core}, connPrepare{core}, connBegin{core}, connPinger{core}}
-	case 101:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -714,7 +816,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connPinger
 		}{core, connExec{core}, connPrepare{core}, connBegin{core}, connPinger{core}}
-	case 102:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -722,7 +825,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connPinger
 		}{core, connQueryOld{core}, connPrepare{core}, connBegin{core}, connPinger{core}}
-	case 103:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -731,7 +835,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connPinger
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connPinger{core}}
-	case 104:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -740,7 +845,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connPinger
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connPinger{core}}
-	case 105:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -748,7 +854,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connPinger
 		}{core, connQuery{core}, connPrepare{core}, connBegin{core}, connPinger{core}}
-	case 106:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -757,7 +864,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connPinger
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connPinger{core}}
-	case 107:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -766,34 +874,39 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connPinger
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connPinger{core}}
-	case 108:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connChecker
 			connPinger
 		}{core, connChecker{core}, connPinger{core}}
-	case 109:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connChecker
 			connPinger
 		}{core, connExecOld{core}, connChecker{core}, connPinger{core}}
-	case 110:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connChecker
 			connPinger
 		}{core, connExec{core}, connChecker{core}, connPinger{core}}
-	case 111:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
 			connChecker
 			connPinger
 		}{core, connQueryOld{core}, connChecker{core}, connPinger{core}}
-	case 112:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -801,7 +914,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connExecOld{core}, connQueryOld{core}, connChecker{core}, connPinger{core}}
-	case 113:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -809,14 +923,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connExec{core}, connQueryOld{core}, connChecker{core}, connPinger{core}}
-	case 114:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
 			connChecker
 			connPinger
 		}{core, connQuery{core}, connChecker{core}, connPinger{core}}
-	case 115:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -824,7 +940,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connExecOld{core}, connQuery{core}, connChecker{core}, connPinger{core}}
-	case 116:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -832,14 +949,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connExec{core}, connQuery{core}, connChecker{core}, connPinger{core}}
-	case 117:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
 			connChecker
 			connPinger
 		}{core, connPrepare{core}, connChecker{core}, connPinger{core}}
-	case 118:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -847,7 +966,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connExecOld{core}, connPrepare{core}, connChecker{core}, connPinger{core}}
-	case 119:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -855,7 +975,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connExec{core}, connPrepare{core}, connChecker{core}, connPinger{core}}
-	case 120:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -863,7 +984,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connQueryOld{core}, connPrepare{core}, connChecker{core}, connPinger{core}}
-	case 121:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -872,7 +994,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connChecker{core}, connPinger{core}}
-	case 122:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -881,7 +1004,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connChecker{core}, connPinger{core}}
-	case 123:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -889,7 +1013,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connQuery{core}, connPrepare{core}, connChecker{core}, connPinger{core}}
-	case 124:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -898,7 +1023,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connChecker{core}, connPinger{core}}
-	case 125:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -907,14 +1033,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connChecker{core}, connPinger{core}}
-	case 126:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connBegin
 			connChecker
 			connPinger
 		}{core, connBegin{core}, connChecker{core}, connPinger{core}}
-	case 127:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -922,7 +1050,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connExecOld{core}, connBegin{core}, connChecker{core}, connPinger{core}}
-	case 128:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -930,7 +1059,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connExec{core}, connBegin{core}, connChecker{core}, connPinger{core}}
-	case 129:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -938,7 +1068,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connQueryOld{core}, connBegin{core}, connChecker{core}, connPinger{core}}
-	case 130:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -947,7 +1078,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connExecOld{core}, connQueryOld{core}, connBegin{core}, connChecker{core}, connPinger{core}}
-	case 131:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -956,7 +1088,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connExec{core}, connQueryOld{core}, connBegin{core}, connChecker{core}, connPinger{core}}
-	case 132:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -964,7 +1097,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connQuery{core}, connBegin{core}, connChecker{core}, connPinger{core}}
-	case 133:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -973,7 +1107,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connExecOld{core}, connQuery{core}, connBegin{core}, connChecker{core}, connPinger{core}}
-	case 134:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -982,7 +1117,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connExec{core}, connQuery{core}, connBegin{core}, connChecker{core}, connPinger{core}}
-	case 135:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
@@ -990,7 +1126,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}}
-	case 136:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -999,7 +1136,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connExecOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}}
-	case 137:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1008,7 +1146,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connExec{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}}
-	case 138:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -1017,7 +1156,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connQueryOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}}
-	case 139:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1027,7 +1167,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}}
-	case 140:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1037,7 +1178,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}}
-	case 141:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -1046,7 +1188,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connQuery{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}}
-	case 142:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1056,7 +1199,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}}
-	case 143:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1066,91 +1210,105 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connPinger
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}}
-	case 144:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connResetter
 		}{core, connResetter{core}}
-	case 145:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connResetter
 		}{core, connExecOld{core}, connResetter{core}}
-	case 146:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connResetter
 		}{core, connExec{core}, connResetter{core}}
-	case 147:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
 			connResetter
 		}{core, connQueryOld{core}, connResetter{core}}
-	case 148:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connQueryOld
 			connResetter
 		}{core, connExecOld{core}, connQueryOld{core}, connResetter{core}}
-	case 149:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connQueryOld
 			connResetter
 		}{core, connExec{core}, connQueryOld{core}, connResetter{core}}
-	case 150:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
 			connResetter
 		}{core, connQuery{core}, connResetter{core}}
-	case 151:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connQuery
 			connResetter
 		}{core, connExecOld{core}, connQuery{core}, connResetter{core}}
-	case 152:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connQuery
 			connResetter
 		}{core, connExec{core}, connQuery{core}, connResetter{core}}
-	case 153:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
 			connResetter
 		}{core, connPrepare{core}, connResetter{core}}
-	case 154:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connPrepare
 			connResetter
 		}{core, connExecOld{core}, connPrepare{core}, connResetter{core}}
-	case 155:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connPrepare
 			connResetter
 		}{core, connExec{core}, connPrepare{core}, connResetter{core}}
-	case 156:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
 			connPrepare
 			connResetter
 		}{core, connQueryOld{core}, connPrepare{core}, connResetter{core}}
-	case 157:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1158,7 +1316,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPrepare
 			connResetter
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connResetter{core}}
-	case 158:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1166,14 +1325,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPrepare
 			connResetter
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connResetter{core}}
-	case 159:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
 			connPrepare
 			connResetter
 		}{core, connQuery{core}, connPrepare{core}, connResetter{core}}
-	case 160:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1181,7 +1342,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPrepare
 			connResetter
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connResetter{core}}
-	case 161:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1189,34 +1351,39 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPrepare
 			connResetter
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connResetter{core}}
-	case 162:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connBegin
 			connResetter
 		}{core, connBegin{core}, connResetter{core}}
-	case 163:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connBegin
 			connResetter
 		}{core, connExecOld{core}, connBegin{core}, connResetter{core}}
-	case 164:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connBegin
 			connResetter
 		}{core, connExec{core}, connBegin{core}, connResetter{core}}
-	case 165:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
 			connBegin
 			connResetter
 		}{core, connQueryOld{core}, connBegin{core}, connResetter{core}}
-	case 166:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1224,7 +1391,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connResetter
 		}{core, connExecOld{core}, connQueryOld{core}, connBegin{core}, connResetter{core}}
-	case 167:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1232,14 +1400,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connResetter
 		}{core, connExec{core}, connQueryOld{core}, connBegin{core}, connResetter{core}}
-	case 168:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
 			connBegin
 			connResetter
 		}{core, connQuery{core}, connBegin{core}, connResetter{core}}
-	case 169:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1247,7 +1417,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connResetter
 		}{core, connExecOld{core}, connQuery{core}, connBegin{core}, connResetter{core}}
-	case 170:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1255,14 +1426,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connResetter
 		}{core, connExec{core}, connQuery{core}, connBegin{core}, connResetter{core}}
-	case 171:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
 			connBegin
 			connResetter
 		}{core, connPrepare{core}, connBegin{core}, connResetter{core}}
-	case 172:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1270,7 +1443,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connResetter
 		}{core, connExecOld{core}, connPrepare{core}, connBegin{core}, connResetter{core}}
-	case 173:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1278,7 +1452,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connResetter
 		}{core, connExec{core}, connPrepare{core}, connBegin{core}, connResetter{core}}
-	case 174:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -1286,7 +1461,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connResetter
 		}{core, connQueryOld{core}, connPrepare{core}, connBegin{core}, connResetter{core}}
-	case 175:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1295,7 +1471,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connResetter
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connResetter{core}}
-	case 176:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1304,7 +1481,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connResetter
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connResetter{core}}
-	case 177:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -1312,7 +1490,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connResetter
 		}{core, connQuery{core}, connPrepare{core}, connBegin{core}, connResetter{core}}
-	case 178:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1321,7 +1500,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connResetter
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connResetter{core}}
-	case 179:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1330,34 +1510,39 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connResetter
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connResetter{core}}
-	case 180:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connChecker
 			connResetter
 		}{core, connChecker{core}, connResetter{core}}
-	case 181:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connChecker
 			connResetter
 		}{core, connExecOld{core}, connChecker{core}, connResetter{core}}
-	case 182:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connChecker
 			connResetter
 		}{core, connExec{core}, connChecker{core}, connResetter{core}}
-	case 183:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
 			connChecker
 			connResetter
 		}{core, connQueryOld{core}, connChecker{core}, connResetter{core}}
-	case 184:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1365,7 +1550,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connExecOld{core}, connQueryOld{core}, connChecker{core}, connResetter{core}}
-	case 185:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1373,14 +1559,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connExec{core}, connQueryOld{core}, connChecker{core}, connResetter{core}}
-	case 186:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
 			connChecker
 			connResetter
 		}{core, connQuery{core}, connChecker{core}, connResetter{core}}
-	case 187:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1388,7 +1576,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connExecOld{core}, connQuery{core}, connChecker{core}, connResetter{core}}
-	case 188:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1396,14 +1585,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connExec{core}, connQuery{core}, connChecker{core}, connResetter{core}}
-	case 189:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
 			connChecker
 			connResetter
 		}{core, connPrepare{core}, connChecker{core}, connResetter{core}}
-	case 190:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1411,7 +1602,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connExecOld{core}, connPrepare{core}, connChecker{core}, connResetter{core}}
-	case 191:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1419,7 +1611,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connExec{core}, connPrepare{core}, connChecker{core}, connResetter{core}}
-	case 192:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -1427,7 +1620,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connQueryOld{core}, connPrepare{core}, connChecker{core}, connResetter{core}}
-	case 193:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1436,7 +1630,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connChecker{core}, connResetter{core}}
-	case 194:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1445,7 +1640,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connChecker{core}, connResetter{core}}
-	case 195:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -1453,7 +1649,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connQuery{core}, connPrepare{core}, connChecker{core}, connResetter{core}}
-	case 196:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1462,7 +1659,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connChecker{core}, connResetter{core}}
-	case 197:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1471,14 +1669,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connChecker{core}, connResetter{core}}
-	case 198:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connBegin
 			connChecker
 			connResetter
 		}{core, connBegin{core}, connChecker{core}, connResetter{core}}
-	case 199:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1486,7 +1686,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connExecOld{core}, connBegin{core}, connChecker{core}, connResetter{core}}
-	case 200:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1494,7 +1695,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connExec{core}, connBegin{core}, connChecker{core}, connResetter{core}}
-	case 201:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -1502,7 +1704,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connQueryOld{core}, connBegin{core}, connChecker{core}, connResetter{core}}
-	case 202:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1511,7 +1714,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connExecOld{core}, connQueryOld{core}, connBegin{core}, connChecker{core}, connResetter{core}}
-	case 203:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1520,7 +1724,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connExec{core}, connQueryOld{core}, connBegin{core}, connChecker{core}, connResetter{core}}
-	case 204:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -1528,7 +1733,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connQuery{core}, connBegin{core}, connChecker{core}, connResetter{core}}
-	case 205:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1537,7 +1743,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connExecOld{core}, connQuery{core}, connBegin{core}, connChecker{core}, connResetter{core}}
-	case 206:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1546,7 +1753,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connExec{core}, connQuery{core}, connBegin{core}, connChecker{core}, connResetter{core}}
-	case 207:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
@@ -1554,7 +1762,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connPrepare{core}, connBegin{core}, connChecker{core}, connResetter{core}}
-	case 208:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1563,7 +1772,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connExecOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connResetter{core}}
-	case 209:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1572,7 +1782,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connExec{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connResetter{core}}
-	case 210:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -1581,7 +1792,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connQueryOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connResetter{core}}
-	case 211:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1591,7 +1803,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connResetter{core}}
-	case 212:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1601,7 +1814,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connResetter{core}}
-	case 213:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -1610,7 +1824,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connQuery{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connResetter{core}}
-	case 214:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1620,7 +1835,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connResetter{core}}
-	case 215:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1630,34 +1846,39 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connResetter
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connResetter{core}}
-	case 216:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPinger
 			connResetter
 		}{core, connPinger{core}, connResetter{core}}
-	case 217:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connPinger
 			connResetter
 		}{core, connExecOld{core}, connPinger{core}, connResetter{core}}
-	case 218:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connPinger
 			connResetter
 		}{core, connExec{core}, connPinger{core}, connResetter{core}}
-	case 219:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
 			connPinger
 			connResetter
 		}{core, connQueryOld{core}, connPinger{core}, connResetter{core}}
-	case 220:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1665,7 +1886,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExecOld{core}, connQueryOld{core}, connPinger{core}, connResetter{core}}
-	case 221:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1673,14 +1895,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExec{core}, connQueryOld{core}, connPinger{core}, connResetter{core}}
-	case 222:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
 			connPinger
 			connResetter
 		}{core, connQuery{core}, connPinger{core}, connResetter{core}}
-	case 223:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1688,7 +1912,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExecOld{core}, connQuery{core}, connPinger{core}, connResetter{core}}
-	case 224:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1696,14 +1921,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExec{core}, connQuery{core}, connPinger{core}, connResetter{core}}
-	case 225:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
 			connPinger
 			connResetter
 		}{core, connPrepare{core}, connPinger{core}, connResetter{core}}
-	case 226:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1711,7 +1938,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExecOld{core}, connPrepare{core}, connPinger{core}, connResetter{core}}
-	case 227:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1719,7 +1947,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExec{core}, connPrepare{core}, connPinger{core}, connResetter{core}}
-	case 228:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -1727,7 +1956,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connQueryOld{core}, connPrepare{core}, connPinger{core}, connResetter{core}}
-	case 229:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1736,7 +1966,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connPinger{core}, connResetter{core}}
-	case 230:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1745,7 +1976,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connPinger{core}, connResetter{core}}
-	case 231:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -1753,7 +1985,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connQuery{core}, connPrepare{core}, connPinger{core}, connResetter{core}}
-	case 232:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1762,7 +1995,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connPinger{core}, connResetter{core}}
-	case 233:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1771,14 +2005,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connPinger{core}, connResetter{core}}
-	case 234:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connBegin
 			connPinger
 			connResetter
 		}{core, connBegin{core}, connPinger{core}, connResetter{core}}
-	case 235:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1786,7 +2022,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExecOld{core}, connBegin{core}, connPinger{core}, connResetter{core}}
-	case 236:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1794,7 +2031,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExec{core}, connBegin{core}, connPinger{core}, connResetter{core}}
-	case 237:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -1802,7 +2040,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connQueryOld{core}, connBegin{core}, connPinger{core}, connResetter{core}}
-	case 238:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1811,7 +2050,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExecOld{core}, connQueryOld{core}, connBegin{core}, connPinger{core}, connResetter{core}}
-	case 239:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1820,7 +2060,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExec{core}, connQueryOld{core}, connBegin{core}, connPinger{core}, connResetter{core}}
-	case 240:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -1828,7 +2069,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connQuery{core}, connBegin{core}, connPinger{core}, connResetter{core}}
-	case 241:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1837,7 +2079,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExecOld{core}, connQuery{core}, connBegin{core}, connPinger{core}, connResetter{core}}
-	case 242:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1846,7 +2089,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExec{core}, connQuery{core}, connBegin{core}, connPinger{core}, connResetter{core}}
-	case 243:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
@@ -1854,7 +2098,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connPrepare{core}, connBegin{core}, connPinger{core}, connResetter{core}}
-	case 244:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1863,7 +2108,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExecOld{core}, connPrepare{core}, connBegin{core}, connPinger{core}, connResetter{core}}
-	case 245:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1872,7 +2118,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExec{core}, connPrepare{core}, connBegin{core}, connPinger{core}, connResetter{core}}
-	case 246:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -1881,7 +2128,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connQueryOld{core}, connPrepare{core}, connBegin{core}, connPinger{core}, connResetter{core}}
-	case 247:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1891,7 +2139,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connPinger{core}, connResetter{core}}
-	case 248:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1901,7 +2150,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connPinger{core}, connResetter{core}}
-	case 249:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -1910,7 +2160,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connQuery{core}, connPrepare{core}, connBegin{core}, connPinger{core}, connResetter{core}}
-	case 250:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1920,7 +2171,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connPinger{core}, connResetter{core}}
-	case 251:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1930,14 +2182,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connPinger{core}, connResetter{core}}
-	case 252:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connChecker
 			connPinger
 			connResetter
 		}{core, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 253:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1945,7 +2199,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExecOld{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 254:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1953,7 +2208,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExec{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 255:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -1961,7 +2217,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connQueryOld{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 256:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1970,7 +2227,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExecOld{core}, connQueryOld{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 257:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -1979,7 +2237,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExec{core}, connQueryOld{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 258:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -1987,7 +2246,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connQuery{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 259:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -1996,7 +2256,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExecOld{core}, connQuery{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 260:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2005,7 +2266,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExec{core}, connQuery{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 261:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
@@ -2013,7 +2275,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connPrepare{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 262:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2022,7 +2285,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExecOld{core}, connPrepare{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 263:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2031,7 +2295,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExec{core}, connPrepare{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 264:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -2040,7 +2305,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connQueryOld{core}, connPrepare{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 265:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2050,7 +2316,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 266:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2060,7 +2327,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 267:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -2069,7 +2337,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connQuery{core}, connPrepare{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 268:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2079,7 +2348,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 269:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2089,7 +2359,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 270:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connBegin
@@ -2097,7 +2368,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 271:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2106,7 +2378,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExecOld{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 272:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2115,7 +2388,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExec{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 273:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -2124,7 +2398,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connQueryOld{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 274:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2134,7 +2409,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExecOld{core}, connQueryOld{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 275:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2144,7 +2420,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExec{core}, connQueryOld{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 276:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -2153,7 +2430,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connQuery{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 277:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2163,7 +2441,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExecOld{core}, connQuery{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 278:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2173,7 +2452,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExec{core}, connQuery{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 279:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
@@ -2182,7 +2462,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 280:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2192,7 +2473,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExecOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 281:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2202,7 +2484,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExec{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 282:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -2212,7 +2495,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connQueryOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 283:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2223,7 +2507,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 284:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2234,7 +2519,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 285:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -2244,7 +2530,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connQuery{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 286:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2255,7 +2542,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 287:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2266,91 +2554,105 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connResetter
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}}
-	case 288:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connValidator
 		}{core, connValidator{core}}
-	case 289:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connValidator
 		}{core, connExecOld{core}, connValidator{core}}
-	case 290:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connValidator
 		}{core, connExec{core}, connValidator{core}}
-	case 291:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
 			connValidator
 		}{core, connQueryOld{core}, connValidator{core}}
-	case 292:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connQueryOld
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connValidator{core}}
-	case 293:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connQueryOld
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connValidator{core}}
-	case 294:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
 			connValidator
 		}{core, connQuery{core}, connValidator{core}}
-	case 295:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connQuery
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connValidator{core}}
-	case 296:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connQuery
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connValidator{core}}
-	case 297:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
 			connValidator
 		}{core, connPrepare{core}, connValidator{core}}
-	case 298:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connPrepare
 			connValidator
 		}{core, connExecOld{core}, connPrepare{core}, connValidator{core}}
-	case 299:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connPrepare
 			connValidator
 		}{core, connExec{core}, connPrepare{core}, connValidator{core}}
-	case 300:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
 			connPrepare
 			connValidator
 		}{core, connQueryOld{core}, connPrepare{core}, connValidator{core}}
-	case 301:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2358,7 +2660,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPrepare
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connValidator{core}}
-	case 302:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2366,14 +2669,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPrepare
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connValidator{core}}
-	case 303:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
 			connPrepare
 			connValidator
 		}{core, connQuery{core}, connPrepare{core}, connValidator{core}}
-	case 304:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2381,7 +2686,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPrepare
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connValidator{core}}
-	case 305:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2389,34 +2695,39 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPrepare
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connValidator{core}}
-	case 306:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connBegin
 			connValidator
 		}{core, connBegin{core}, connValidator{core}}
-	case 307:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connBegin
 			connValidator
 		}{core, connExecOld{core}, connBegin{core}, connValidator{core}}
-	case 308:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connBegin
 			connValidator
 		}{core, connExec{core}, connBegin{core}, connValidator{core}}
-	case 309:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
 			connBegin
 			connValidator
 		}{core, connQueryOld{core}, connBegin{core}, connValidator{core}}
-	case 310:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2424,7 +2735,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connBegin{core}, connValidator{core}}
-	case 311:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2432,14 +2744,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connBegin{core}, connValidator{core}}
-	case 312:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
 			connBegin
 			connValidator
 		}{core, connQuery{core}, connBegin{core}, connValidator{core}}
-	case 313:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2447,7 +2761,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connBegin{core}, connValidator{core}}
-	case 314:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2455,14 +2770,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connBegin{core}, connValidator{core}}
-	case 315:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
 			connBegin
 			connValidator
 		}{core, connPrepare{core}, connBegin{core}, connValidator{core}}
-	case 316:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2470,7 +2787,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connValidator
 		}{core, connExecOld{core}, connPrepare{core}, connBegin{core}, connValidator{core}}
-	case 317:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2478,7 +2796,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connValidator
 		}{core, connExec{core}, connPrepare{core}, connBegin{core}, connValidator{core}}
-	case 318:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -2486,7 +2805,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connValidator
 		}{core, connQueryOld{core}, connPrepare{core}, connBegin{core}, connValidator{core}}
-	case 319:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2495,7 +2815,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connValidator{core}}
-	case 320:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2504,7 +2825,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connValidator{core}}
-	case 321:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -2512,7 +2834,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connValidator
 		}{core, connQuery{core}, connPrepare{core}, connBegin{core}, connValidator{core}}
-	case 322:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2521,7 +2844,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connValidator{core}}
-	case 323:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2530,34 +2854,39 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connBegin
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connValidator{core}}
-	case 324:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connChecker
 			connValidator
 		}{core, connChecker{core}, connValidator{core}}
-	case 325:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connChecker
 			connValidator
 		}{core, connExecOld{core}, connChecker{core}, connValidator{core}}
-	case 326:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connChecker
 			connValidator
 		}{core, connExec{core}, connChecker{core}, connValidator{core}}
-	case 327:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
 			connChecker
 			connValidator
 		}{core, connQueryOld{core}, connChecker{core}, connValidator{core}}
-	case 328:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2565,7 +2894,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connChecker{core}, connValidator{core}}
-	case 329:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2573,14 +2903,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connChecker{core}, connValidator{core}}
-	case 330:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
 			connChecker
 			connValidator
 		}{core, connQuery{core}, connChecker{core}, connValidator{core}}
-	case 331:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2588,7 +2920,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connChecker{core}, connValidator{core}}
-	case 332:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2596,14 +2929,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connChecker{core}, connValidator{core}}
-	case 333:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
 			connChecker
 			connValidator
 		}{core, connPrepare{core}, connChecker{core}, connValidator{core}}
-	case 334:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2611,7 +2946,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connExecOld{core}, connPrepare{core}, connChecker{core}, connValidator{core}}
-	case 335:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2619,7 +2955,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connExec{core}, connPrepare{core}, connChecker{core}, connValidator{core}}
-	case 336:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -2627,7 +2964,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connQueryOld{core}, connPrepare{core}, connChecker{core}, connValidator{core}}
-	case 337:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2636,7 +2974,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connChecker{core}, connValidator{core}}
-	case 338:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2645,7 +2984,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connChecker{core}, connValidator{core}}
-	case 339:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -2653,7 +2993,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connQuery{core}, connPrepare{core}, connChecker{core}, connValidator{core}}
-	case 340:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2662,7 +3003,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connChecker{core}, connValidator{core}}
-	case 341:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2671,14 +3013,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connChecker{core}, connValidator{core}}
-	case 342:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connBegin
 			connChecker
 			connValidator
 		}{core, connBegin{core}, connChecker{core}, connValidator{core}}
-	case 343:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2686,7 +3030,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connExecOld{core}, connBegin{core}, connChecker{core}, connValidator{core}}
-	case 344:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2694,7 +3039,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connExec{core}, connBegin{core}, connChecker{core}, connValidator{core}}
-	case 345:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -2702,7 +3048,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connQueryOld{core}, connBegin{core}, connChecker{core}, connValidator{core}}
-	case 346:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2711,7 +3058,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connBegin{core}, connChecker{core}, connValidator{core}}
-	case 347:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2720,7 +3068,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connBegin{core}, connChecker{core}, connValidator{core}}
-	case 348:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -2728,7 +3077,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connQuery{core}, connBegin{core}, connChecker{core}, connValidator{core}}
-	case 349:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2737,7 +3087,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connBegin{core}, connChecker{core}, connValidator{core}}
-	case 350:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2746,7 +3097,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connBegin{core}, connChecker{core}, connValidator{core}}
-	case 351:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
@@ -2754,7 +3106,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connPrepare{core}, connBegin{core}, connChecker{core}, connValidator{core}}
-	case 352:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2763,7 +3116,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connExecOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connValidator{core}}
-	case 353:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2772,7 +3126,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connExec{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connValidator{core}}
-	case 354:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -2781,7 +3136,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connQueryOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connValidator{core}}
-	case 355:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2791,7 +3147,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connValidator{core}}
-	case 356:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2801,7 +3158,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connValidator{core}}
-	case 357:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -2810,7 +3168,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connQuery{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connValidator{core}}
-	case 358:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2820,7 +3179,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connValidator{core}}
-	case 359:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2830,34 +3190,39 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connChecker
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connValidator{core}}
-	case 360:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPinger
 			connValidator
 		}{core, connPinger{core}, connValidator{core}}
-	case 361:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connPinger
 			connValidator
 		}{core, connExecOld{core}, connPinger{core}, connValidator{core}}
-	case 362:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connPinger
 			connValidator
 		}{core, connExec{core}, connPinger{core}, connValidator{core}}
-	case 363:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
 			connPinger
 			connValidator
 		}{core, connQueryOld{core}, connPinger{core}, connValidator{core}}
-	case 364:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2865,7 +3230,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connPinger{core}, connValidator{core}}
-	case 365:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2873,14 +3239,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connPinger{core}, connValidator{core}}
-	case 366:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
 			connPinger
 			connValidator
 		}{core, connQuery{core}, connPinger{core}, connValidator{core}}
-	case 367:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2888,7 +3256,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connPinger{core}, connValidator{core}}
-	case 368:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2896,14 +3265,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connPinger{core}, connValidator{core}}
-	case 369:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
 			connPinger
 			connValidator
 		}{core, connPrepare{core}, connPinger{core}, connValidator{core}}
-	case 370:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2911,7 +3282,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExecOld{core}, connPrepare{core}, connPinger{core}, connValidator{core}}
-	case 371:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2919,7 +3291,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExec{core}, connPrepare{core}, connPinger{core}, connValidator{core}}
-	case 372:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -2927,7 +3300,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connQueryOld{core}, connPrepare{core}, connPinger{core}, connValidator{core}}
-	case 373:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2936,7 +3310,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connPinger{core}, connValidator{core}}
-	case 374:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2945,7 +3320,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connPinger{core}, connValidator{core}}
-	case 375:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -2953,7 +3329,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connQuery{core}, connPrepare{core}, connPinger{core}, connValidator{core}}
-	case 376:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2962,7 +3339,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connPinger{core}, connValidator{core}}
-	case 377:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2971,14 +3349,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connPinger{core}, connValidator{core}}
-	case 378:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connBegin
 			connPinger
 			connValidator
 		}{core, connBegin{core}, connPinger{core}, connValidator{core}}
-	case 379:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -2986,7 +3366,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExecOld{core}, connBegin{core}, connPinger{core}, connValidator{core}}
-	case 380:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -2994,7 +3375,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExec{core}, connBegin{core}, connPinger{core}, connValidator{core}}
-	case 381:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -3002,7 +3384,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connQueryOld{core}, connBegin{core}, connPinger{core}, connValidator{core}}
-	case 382:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3011,7 +3394,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connBegin{core}, connPinger{core}, connValidator{core}}
-	case 383:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3020,7 +3404,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connBegin{core}, connPinger{core}, connValidator{core}}
-	case 384:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -3028,7 +3413,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connQuery{core}, connBegin{core}, connPinger{core}, connValidator{core}}
-	case 385:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3037,7 +3423,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connBegin{core}, connPinger{core}, connValidator{core}}
-	case 386:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3046,7 +3433,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connBegin{core}, connPinger{core}, connValidator{core}}
-	case 387:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
@@ -3054,7 +3442,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connPrepare{core}, connBegin{core}, connPinger{core}, connValidator{core}}
-	case 388:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3063,7 +3452,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExecOld{core}, connPrepare{core}, connBegin{core}, connPinger{core}, connValidator{core}}
-	case 389:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3072,7 +3462,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExec{core}, connPrepare{core}, connBegin{core}, connPinger{core}, connValidator{core}}
-	case 390:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -3081,7 +3472,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connQueryOld{core}, connPrepare{core}, connBegin{core}, connPinger{core}, connValidator{core}}
-	case 391:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3091,7 +3483,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connPinger{core}, connValidator{core}}
-	case 392:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3101,7 +3494,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connPinger{core}, connValidator{core}}
-	case 393:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -3110,7 +3504,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connQuery{core}, connPrepare{core}, connBegin{core}, connPinger{core}, connValidator{core}}
-	case 394:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3120,7 +3515,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connPinger{core}, connValidator{core}}
-	case 395:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3130,14 +3526,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connPinger{core}, connValidator{core}}
-	case 396:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connChecker
 			connPinger
 			connValidator
 		}{core, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 397:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3145,7 +3543,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExecOld{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 398:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3153,7 +3552,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExec{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 399:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -3161,7 +3561,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connQueryOld{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 400:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3170,7 +3571,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 401:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3179,7 +3581,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 402:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -3187,7 +3590,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connQuery{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 403:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3196,7 +3600,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 404:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3205,7 +3610,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 405:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
@@ -3213,7 +3619,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connPrepare{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 406:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3222,7 +3629,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExecOld{core}, connPrepare{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 407:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3231,7 +3639,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExec{core}, connPrepare{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 408:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -3240,7 +3649,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connQueryOld{core}, connPrepare{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 409:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3250,7 +3660,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 410:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3260,7 +3671,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 411:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -3269,7 +3681,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connQuery{core}, connPrepare{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 412:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3279,7 +3692,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 413:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3289,7 +3703,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 414:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connBegin
@@ -3297,7 +3712,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connBegin{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 415:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3306,7 +3722,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExecOld{core}, connBegin{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 416:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3315,7 +3732,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExec{core}, connBegin{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 417:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -3324,7 +3742,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connQueryOld{core}, connBegin{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 418:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3334,7 +3753,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connBegin{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 419:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3344,7 +3764,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connBegin{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 420:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -3353,7 +3774,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connQuery{core}, connBegin{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 421:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3363,7 +3785,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connBegin{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 422:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3373,7 +3796,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connBegin{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 423:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
@@ -3382,7 +3806,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 424:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3392,7 +3817,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExecOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 425:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3402,7 +3828,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExec{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 426:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -3412,7 +3839,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connQueryOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 427:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3423,7 +3851,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 428:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3434,7 +3863,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 429:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -3444,7 +3874,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connQuery{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 430:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3455,7 +3886,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 431:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3466,34 +3898,39 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connPinger
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connValidator{core}}
-	case 432:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connResetter
 			connValidator
 		}{core, connResetter{core}, connValidator{core}}
-	case 433:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connResetter{core}, connValidator{core}}
-	case 434:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
 			connResetter
 			connValidator
 		}{core, connExec{core}, connResetter{core}, connValidator{core}}
-	case 435:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
 			connResetter
 			connValidator
 		}{core, connQueryOld{core}, connResetter{core}, connValidator{core}}
-	case 436:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3501,7 +3938,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connResetter{core}, connValidator{core}}
-	case 437:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3509,14 +3947,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connResetter{core}, connValidator{core}}
-	case 438:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
 			connResetter
 			connValidator
 		}{core, connQuery{core}, connResetter{core}, connValidator{core}}
-	case 439:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3524,7 +3964,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connResetter{core}, connValidator{core}}
-	case 440:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3532,14 +3973,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connResetter{core}, connValidator{core}}
-	case 441:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
 			connResetter
 			connValidator
 		}{core, connPrepare{core}, connResetter{core}, connValidator{core}}
-	case 442:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3547,7 +3990,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connPrepare{core}, connResetter{core}, connValidator{core}}
-	case 443:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3555,7 +3999,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connPrepare{core}, connResetter{core}, connValidator{core}}
-	case 444:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -3563,7 +4008,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQueryOld{core}, connPrepare{core}, connResetter{core}, connValidator{core}}
-	case 445:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3572,7 +4018,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connResetter{core}, connValidator{core}}
-	case 446:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3581,7 +4028,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connResetter{core}, connValidator{core}}
-	case 447:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -3589,7 +4037,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQuery{core}, connPrepare{core}, connResetter{core}, connValidator{core}}
-	case 448:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3598,7 +4047,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connResetter{core}, connValidator{core}}
-	case 449:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3607,14 +4057,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connResetter{core}, connValidator{core}}
-	case 450:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connBegin
 			connResetter
 			connValidator
 		}{core, connBegin{core}, connResetter{core}, connValidator{core}}
-	case 451:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3622,7 +4074,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connBegin{core}, connResetter{core}, connValidator{core}}
-	case 452:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3630,7 +4083,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connBegin{core}, connResetter{core}, connValidator{core}}
-	case 453:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -3638,7 +4092,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQueryOld{core}, connBegin{core}, connResetter{core}, connValidator{core}}
-	case 454:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3647,7 +4102,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connBegin{core}, connResetter{core}, connValidator{core}}
-	case 455:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3656,7 +4112,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connBegin{core}, connResetter{core}, connValidator{core}}
-	case 456:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -3664,7 +4121,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQuery{core}, connBegin{core}, connResetter{core}, connValidator{core}}
-	case 457:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3673,7 +4131,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connBegin{core}, connResetter{core}, connValidator{core}}
-	case 458:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3682,7 +4141,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connBegin{core}, connResetter{core}, connValidator{core}}
-	case 459:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
@@ -3690,7 +4150,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connPrepare{core}, connBegin{core}, connResetter{core}, connValidator{core}}
-	case 460:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3699,7 +4160,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connPrepare{core}, connBegin{core}, connResetter{core}, connValidator{core}}
-	case 461:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3708,7 +4170,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connPrepare{core}, connBegin{core}, connResetter{core}, connValidator{core}}
-	case 462:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -3717,7 +4180,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQueryOld{core}, connPrepare{core}, connBegin{core}, connResetter{core}, connValidator{core}}
-	case 463:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3727,7 +4191,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connResetter{core}, connValidator{core}}
-	case 464:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3737,7 +4202,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connResetter{core}, connValidator{core}}
-	case 465:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -3746,7 +4212,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQuery{core}, connPrepare{core}, connBegin{core}, connResetter{core}, connValidator{core}}
-	case 466:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3756,7 +4223,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connResetter{core}, connValidator{core}}
-	case 467:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3766,14 +4234,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connResetter{core}, connValidator{core}}
-	case 468:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connChecker
 			connResetter
 			connValidator
 		}{core, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 469:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3781,7 +4251,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 470:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3789,7 +4260,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 471:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -3797,7 +4269,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQueryOld{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 472:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3806,7 +4279,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 473:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3815,7 +4289,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 474:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -3823,7 +4298,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQuery{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 475:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3832,7 +4308,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 476:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3841,7 +4318,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 477:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
@@ -3849,7 +4327,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connPrepare{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 478:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3858,7 +4337,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connPrepare{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 479:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3867,7 +4347,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connPrepare{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 480:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -3876,7 +4357,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQueryOld{core}, connPrepare{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 481:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3886,7 +4368,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 482:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3896,7 +4379,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 483:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -3905,7 +4389,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQuery{core}, connPrepare{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 484:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3915,7 +4400,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 485:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3925,7 +4411,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 486:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connBegin
@@ -3933,7 +4420,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connBegin{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 487:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3942,7 +4430,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connBegin{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 488:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3951,7 +4440,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connBegin{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 489:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -3960,7 +4450,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQueryOld{core}, connBegin{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 490:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3970,7 +4461,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connBegin{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 491:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -3980,7 +4472,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connBegin{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 492:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -3989,7 +4482,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQuery{core}, connBegin{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 493:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -3999,7 +4493,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connBegin{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 494:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4009,7 +4504,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connBegin{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 495:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
@@ -4018,7 +4514,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connPrepare{core}, connBegin{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 496:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4028,7 +4525,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 497:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4038,7 +4536,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 498:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -4048,7 +4547,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQueryOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 499:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4059,7 +4559,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 500:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4070,7 +4571,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 501:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -4080,7 +4582,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQuery{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 502:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4091,7 +4594,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 503:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4102,14 +4606,16 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connResetter{core}, connValidator{core}}
-	case 504:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPinger
 			connResetter
 			connValidator
 		}{core, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 505:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4117,7 +4623,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 506:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4125,7 +4632,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 507:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -4133,7 +4641,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQueryOld{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 508:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4142,7 +4651,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 509:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4151,7 +4661,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 510:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -4159,7 +4670,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQuery{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 511:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4168,7 +4680,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 512:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4177,7 +4690,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 513:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
@@ -4185,7 +4699,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connPrepare{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 514:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4194,7 +4709,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connPrepare{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 515:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4203,7 +4719,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connPrepare{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 516:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -4212,7 +4729,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQueryOld{core}, connPrepare{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 517:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4222,7 +4740,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 518:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4232,7 +4751,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 519:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -4241,7 +4761,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQuery{core}, connPrepare{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 520:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4251,7 +4772,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 521:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4261,7 +4783,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 522:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connBegin
@@ -4269,7 +4792,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connBegin{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 523:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4278,7 +4802,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connBegin{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 524:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4287,7 +4812,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connBegin{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 525:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -4296,7 +4822,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQueryOld{core}, connBegin{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 526:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4306,7 +4833,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connBegin{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 527:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4316,7 +4844,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connBegin{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 528:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -4325,7 +4854,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQuery{core}, connBegin{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 529:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4335,7 +4865,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connBegin{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 530:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4345,7 +4876,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connBegin{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 531:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
@@ -4354,7 +4886,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connPrepare{core}, connBegin{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 532:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4364,7 +4897,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connPrepare{core}, connBegin{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 533:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4374,7 +4908,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connPrepare{core}, connBegin{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 534:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -4384,7 +4919,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQueryOld{core}, connPrepare{core}, connBegin{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 535:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4395,7 +4931,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 536:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4406,7 +4943,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 537:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -4416,7 +4954,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQuery{core}, connPrepare{core}, connBegin{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 538:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4427,7 +4966,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 539:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4438,7 +4978,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 540:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connChecker
@@ -4446,7 +4987,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 541:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4455,7 +4997,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 542:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4464,7 +5007,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 543:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -4473,7 +5017,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQueryOld{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 544:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4483,7 +5028,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 545:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4493,7 +5039,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 546:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -4502,7 +5049,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQuery{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 547:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4512,7 +5060,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 548:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4522,7 +5071,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 549:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
@@ -4531,7 +5081,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connPrepare{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 550:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4541,7 +5092,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connPrepare{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 551:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4551,7 +5103,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connPrepare{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 552:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -4561,7 +5114,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQueryOld{core}, connPrepare{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 553:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4572,7 +5126,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 554:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4583,7 +5138,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 555:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -4593,7 +5149,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQuery{core}, connPrepare{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 556:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4604,7 +5161,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 557:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4615,7 +5173,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 558:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connBegin
@@ -4624,7 +5183,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 559:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4634,7 +5194,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 560:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4644,7 +5205,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 561:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -4654,7 +5216,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQueryOld{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 562:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4665,7 +5228,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 563:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4676,7 +5240,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 564:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -4686,7 +5251,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQuery{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 565:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4697,7 +5263,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 566:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4708,7 +5275,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 567:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connPrepare
@@ -4718,7 +5286,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 568:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4729,7 +5298,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 569:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4740,7 +5310,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 570:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQueryOld
@@ -4751,7 +5322,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQueryOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 571:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4763,7 +5335,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 572:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4775,7 +5348,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQueryOld{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 573:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connQuery
@@ -4786,7 +5360,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connQuery{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 574:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExecOld
@@ -4798,7 +5373,8 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExecOld{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	case 575:
+	},
+	func(core *testConn) driver.Conn {
 		return struct {
 			*testConn
 			connExec
@@ -4810,105 +5386,120 @@ func subsetOfConn(n int, core *testConn) driver.Conn {
 			connResetter
 			connValidator
 		}{core, connExec{core}, connQuery{core}, connPrepare{core}, connBegin{core}, connChecker{core}, connPinger{core}, connResetter{core}, connValidator{core}}
-	}
-	panic("no such subset")
+	},
 }
 
 // everyStmt is the number of subsets of the optional interfaces of a statement.
 const everyStmt = 16
 
 // subsetOfStmt returns core with the nth subset of the optional interfaces of a statement.
-func subsetOfStmt(n int, core *testStmt) driver.Stmt {
-	switch n {
-	case 0:
+func subsetOfStmt(n int, core *testStmt) driver.Stmt { return subsetsOfStmt[n](core) }
+
+var subsetsOfStmt = [...]func(*testStmt) driver.Stmt{
+	func(core *testStmt) driver.Stmt {
 		return struct {
 			*testStmt
 		}{core}
-	case 1:
+	},
+	func(core *testStmt) driver.Stmt {
 		return struct {
 			*testStmt
 			stmtExec
 		}{core, stmtExec{core}}
-	case 2:
+	},
+	func(core *testStmt) driver.Stmt {
 		return struct {
 			*testStmt
 			stmtQuery
 		}{core, stmtQuery{core}}
-	case 3:
+	},
+	func(core *testStmt) driver.Stmt {
 		return struct {
 			*testStmt
 			stmtExec
 			stmtQuery
 		}{core, stmtExec{core}, stmtQuery{core}}
-	case 4:
+	},
+	func(core *testStmt) driver.Stmt {
 		return struct {
 			*testStmt
 			stmtChecker
 		}{core, stmtChecker{core}}
-	case 5:
+	},
+	func(core *testStmt) driver.Stmt {
 		return struct {
 			*testStmt
 			stmtExec
 			stmtChecker
 		}{core, stmtExec{core}, stmtChecker{core}}
-	case 6:
+	},
+	func(core *testStmt) driver.Stmt {
 		return struct {
 			*testStmt
 			stmtQuery
 			stmtChecker
 		}{core, stmtQuery{core}, stmtChecker{core}}
-	case 7:
+	},
+	func(core *testStmt) driver.Stmt {
 		return struct {
 			*testStmt
 			stmtExec
 			stmtQuery
 			stmtChecker
 		}{core, stmtExec{core}, stmtQuery{core}, stmtChecker{core}}
-	case 8:
+	},
+	func(core *testStmt) driver.Stmt {
 		return struct {
 			*testStmt
 			stmtConverter
 		}{core, stmtConverter{core}}
-	case 9:
+	},
+	func(core *testStmt) driver.Stmt {
 		return struct {
 			*testStmt
 			stmtExec
 			stmtConverter
 		}{core, stmtExec{core}, stmtConverter{core}}
-	case 10:
+	},
+	func(core *testStmt) driver.Stmt {
 		return struct {
 			*testStmt
 			stmtQuery
 			stmtConverter
 		}{core, stmtQuery{core}, stmtConverter{core}}
-	case 11:
+	},
+	func(core *testStmt) driver.Stmt {
 		return struct {
 			*testStmt
 			stmtExec
 			stmtQuery
 			stmtConverter
 		}{core, stmtExec{core}, stmtQuery{core}, stmtConverter{core}}
-	case 12:
+	},
+	func(core *testStmt) driver.Stmt {
 		return struct {
 			*testStmt
 			stmtChecker
 			stmtConverter
 		}{core, stmtChecker{core}, stmtConverter{core}}
-	case 13:
+	},
+	func(core *testStmt) driver.Stmt {
 		return struct {
 			*testStmt
 			stmtExec
 			stmtChecker
 			stmtConverter
 		}{core, stmtExec{core}, stmtChecker{core}, stmtConverter{core}}
-	case 14:
+	},
+	func(core *testStmt) driver.Stmt {
 		return struct {
 			*testStmt
 			stmtQuery
 			stmtChecker
 			stmtConverter
 		}{core, stmtQuery{core}, stmtChecker{core}, stmtConverter{core}}
-	case 15:
+	},
+	func(core *testStmt) driver.Stmt {
 		return struct {
 			*testStmt
 			stmtExec
@@ -4916,105 +5507,120 @@ func subsetOfStmt(n int, core *testStmt) driver.Stmt {
 			stmtChecker
 			stmtConverter
 		}{core, stmtExec{core}, stmtQuery{core}, stmtChecker{core}, stmtConverter{core}}
-	}
-	panic("no such subset")
+	},
 }
 
 // everyRows is the number of subsets of the optional interfaces of rows.
 const everyRows = 64
 
 // subsetOfRows returns core with the nth subset of the optional interfaces of rows.
-func subsetOfRows(n int, core *testRows) driver.Rows {
-	switch n {
-	case 0:
+func subsetOfRows(n int, core *testRows) driver.Rows { return subsetsOfRows[n](core) }
+
+var subsetsOfRows = [...]func(*testRows) driver.Rows{
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 		}{core}
-	case 1:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
 		}{core, rowsSets{core}}
-	case 2:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsScanType
 		}{core, rowsScanType{core}}
-	case 3:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
 			rowsScanType
 		}{core, rowsSets{core}, rowsScanType{core}}
-	case 4:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsTypeName
 		}{core, rowsTypeName{core}}
-	case 5:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
 			rowsTypeName
 		}{core, rowsSets{core}, rowsTypeName{core}}
-	case 6:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsScanType
 			rowsTypeName
 		}{core, rowsScanType{core}, rowsTypeName{core}}
-	case 7:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
 			rowsScanType
 			rowsTypeName
 		}{core, rowsSets{core}, rowsScanType{core}, rowsTypeName{core}}
-	case 8:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsLength
 		}{core, rowsLength{core}}
-	case 9:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
 			rowsLength
 		}{core, rowsSets{core}, rowsLength{core}}
-	case 10:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsScanType
 			rowsLength
 		}{core, rowsScanType{core}, rowsLength{core}}
-	case 11:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
 			rowsScanType
 			rowsLength
 		}{core, rowsSets{core}, rowsScanType{core}, rowsLength{core}}
-	case 12:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsTypeName
 			rowsLength
 		}{core, rowsTypeName{core}, rowsLength{core}}
-	case 13:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
 			rowsTypeName
 			rowsLength
 		}{core, rowsSets{core}, rowsTypeName{core}, rowsLength{core}}
-	case 14:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsScanType
 			rowsTypeName
 			rowsLength
 		}{core, rowsScanType{core}, rowsTypeName{core}, rowsLength{core}}
-	case 15:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
@@ -5022,51 +5628,59 @@ func subsetOfRows(n int, core *testRows) driver.Rows {
 			rowsTypeName
 			rowsLength
 		}{core, rowsSets{core}, rowsScanType{core}, rowsTypeName{core}, rowsLength{core}}
-	case 16:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsNullable
 		}{core, rowsNullable{core}}
-	case 17:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
 			rowsNullable
 		}{core, rowsSets{core}, rowsNullable{core}}
-	case 18:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsScanType
 			rowsNullable
 		}{core, rowsScanType{core}, rowsNullable{core}}
-	case 19:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
 			rowsScanType
 			rowsNullable
 		}{core, rowsSets{core}, rowsScanType{core}, rowsNullable{core}}
-	case 20:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsTypeName
 			rowsNullable
 		}{core, rowsTypeName{core}, rowsNullable{core}}
-	case 21:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
 			rowsTypeName
 			rowsNullable
 		}{core, rowsSets{core}, rowsTypeName{core}, rowsNullable{core}}
-	case 22:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsScanType
 			rowsTypeName
 			rowsNullable
 		}{core, rowsScanType{core}, rowsTypeName{core}, rowsNullable{core}}
-	case 23:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
@@ -5074,27 +5688,31 @@ func subsetOfRows(n int, core *testRows) driver.Rows {
 			rowsTypeName
 			rowsNullable
 		}{core, rowsSets{core}, rowsScanType{core}, rowsTypeName{core}, rowsNullable{core}}
-	case 24:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsLength
 			rowsNullable
 		}{core, rowsLength{core}, rowsNullable{core}}
-	case 25:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
 			rowsLength
 			rowsNullable
 		}{core, rowsSets{core}, rowsLength{core}, rowsNullable{core}}
-	case 26:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsScanType
 			rowsLength
 			rowsNullable
 		}{core, rowsScanType{core}, rowsLength{core}, rowsNullable{core}}
-	case 27:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
@@ -5102,14 +5720,16 @@ func subsetOfRows(n int, core *testRows) driver.Rows {
 			rowsLength
 			rowsNullable
 		}{core, rowsSets{core}, rowsScanType{core}, rowsLength{core}, rowsNullable{core}}
-	case 28:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsTypeName
 			rowsLength
 			rowsNullable
 		}{core, rowsTypeName{core}, rowsLength{core}, rowsNullable{core}}
-	case 29:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
@@ -5117,7 +5737,8 @@ func subsetOfRows(n int, core *testRows) driver.Rows {
 			rowsLength
 			rowsNullable
 		}{core, rowsSets{core}, rowsTypeName{core}, rowsLength{core}, rowsNullable{core}}
-	case 30:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsScanType
@@ -5125,7 +5746,8 @@ func subsetOfRows(n int, core *testRows) driver.Rows {
 			rowsLength
 			rowsNullable
 		}{core, rowsScanType{core}, rowsTypeName{core}, rowsLength{core}, rowsNullable{core}}
-	case 31:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
@@ -5134,51 +5756,59 @@ func subsetOfRows(n int, core *testRows) driver.Rows {
 			rowsLength
 			rowsNullable
 		}{core, rowsSets{core}, rowsScanType{core}, rowsTypeName{core}, rowsLength{core}, rowsNullable{core}}
-	case 32:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsDecimal
 		}{core, rowsDecimal{core}}
-	case 33:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
 			rowsDecimal
 		}{core, rowsSets{core}, rowsDecimal{core}}
-	case 34:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsScanType
 			rowsDecimal
 		}{core, rowsScanType{core}, rowsDecimal{core}}
-	case 35:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
 			rowsScanType
 			rowsDecimal
 		}{core, rowsSets{core}, rowsScanType{core}, rowsDecimal{core}}
-	case 36:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsTypeName
 			rowsDecimal
 		}{core, rowsTypeName{core}, rowsDecimal{core}}
-	case 37:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
 			rowsTypeName
 			rowsDecimal
 		}{core, rowsSets{core}, rowsTypeName{core}, rowsDecimal{core}}
-	case 38:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsScanType
 			rowsTypeName
 			rowsDecimal
 		}{core, rowsScanType{core}, rowsTypeName{core}, rowsDecimal{core}}
-	case 39:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
@@ -5186,27 +5816,31 @@ func subsetOfRows(n int, core *testRows) driver.Rows {
 			rowsTypeName
 			rowsDecimal
 		}{core, rowsSets{core}, rowsScanType{core}, rowsTypeName{core}, rowsDecimal{core}}
-	case 40:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsLength
 			rowsDecimal
 		}{core, rowsLength{core}, rowsDecimal{core}}
-	case 41:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
 			rowsLength
 			rowsDecimal
 		}{core, rowsSets{core}, rowsLength{core}, rowsDecimal{core}}
-	case 42:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsScanType
 			rowsLength
 			rowsDecimal
 		}{core, rowsScanType{core}, rowsLength{core}, rowsDecimal{core}}
-	case 43:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
@@ -5214,14 +5848,16 @@ func subsetOfRows(n int, core *testRows) driver.Rows {
 			rowsLength
 			rowsDecimal
 		}{core, rowsSets{core}, rowsScanType{core}, rowsLength{core}, rowsDecimal{core}}
-	case 44:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsTypeName
 			rowsLength
 			rowsDecimal
 		}{core, rowsTypeName{core}, rowsLength{core}, rowsDecimal{core}}
-	case 45:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
@@ -5229,7 +5865,8 @@ func subsetOfRows(n int, core *testRows) driver.Rows {
 			rowsLength
 			rowsDecimal
 		}{core, rowsSets{core}, rowsTypeName{core}, rowsLength{core}, rowsDecimal{core}}
-	case 46:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsScanType
@@ -5237,7 +5874,8 @@ func subsetOfRows(n int, core *testRows) driver.Rows {
 			rowsLength
 			rowsDecimal
 		}{core, rowsScanType{core}, rowsTypeName{core}, rowsLength{core}, rowsDecimal{core}}
-	case 47:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
@@ -5246,27 +5884,31 @@ func subsetOfRows(n int, core *testRows) driver.Rows {
 			rowsLength
 			rowsDecimal
 		}{core, rowsSets{core}, rowsScanType{core}, rowsTypeName{core}, rowsLength{core}, rowsDecimal{core}}
-	case 48:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsNullable
 			rowsDecimal
 		}{core, rowsNullable{core}, rowsDecimal{core}}
-	case 49:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
 			rowsNullable
 			rowsDecimal
 		}{core, rowsSets{core}, rowsNullable{core}, rowsDecimal{core}}
-	case 50:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsScanType
 			rowsNullable
 			rowsDecimal
 		}{core, rowsScanType{core}, rowsNullable{core}, rowsDecimal{core}}
-	case 51:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
@@ -5274,14 +5916,16 @@ func subsetOfRows(n int, core *testRows) driver.Rows {
 			rowsNullable
 			rowsDecimal
 		}{core, rowsSets{core}, rowsScanType{core}, rowsNullable{core}, rowsDecimal{core}}
-	case 52:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsTypeName
 			rowsNullable
 			rowsDecimal
 		}{core, rowsTypeName{core}, rowsNullable{core}, rowsDecimal{core}}
-	case 53:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
@@ -5289,7 +5933,8 @@ func subsetOfRows(n int, core *testRows) driver.Rows {
 			rowsNullable
 			rowsDecimal
 		}{core, rowsSets{core}, rowsTypeName{core}, rowsNullable{core}, rowsDecimal{core}}
-	case 54:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsScanType
@@ -5297,7 +5942,8 @@ func subsetOfRows(n int, core *testRows) driver.Rows {
 			rowsNullable
 			rowsDecimal
 		}{core, rowsScanType{core}, rowsTypeName{core}, rowsNullable{core}, rowsDecimal{core}}
-	case 55:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
@@ -5306,14 +5952,16 @@ func subsetOfRows(n int, core *testRows) driver.Rows {
 			rowsNullable
 			rowsDecimal
 		}{core, rowsSets{core}, rowsScanType{core}, rowsTypeName{core}, rowsNullable{core}, rowsDecimal{core}}
-	case 56:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsLength
 			rowsNullable
 			rowsDecimal
 		}{core, rowsLength{core}, rowsNullable{core}, rowsDecimal{core}}
-	case 57:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
@@ -5321,7 +5969,8 @@ func subsetOfRows(n int, core *testRows) driver.Rows {
 			rowsNullable
 			rowsDecimal
 		}{core, rowsSets{core}, rowsLength{core}, rowsNullable{core}, rowsDecimal{core}}
-	case 58:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsScanType
@@ -5329,7 +5978,8 @@ func subsetOfRows(n int, core *testRows) driver.Rows {
 			rowsNullable
 			rowsDecimal
 		}{core, rowsScanType{core}, rowsLength{core}, rowsNullable{core}, rowsDecimal{core}}
-	case 59:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
@@ -5338,7 +5988,8 @@ func subsetOfRows(n int, core *testRows) driver.Rows {
 			rowsNullable
 			rowsDecimal
 		}{core, rowsSets{core}, rowsScanType{core}, rowsLength{core}, rowsNullable{core}, rowsDecimal{core}}
-	case 60:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsTypeName
@@ -5346,7 +5997,8 @@ func subsetOfRows(n int, core *testRows) driver.Rows {
 			rowsNullable
 			rowsDecimal
 		}{core, rowsTypeName{core}, rowsLength{core}, rowsNullable{core}, rowsDecimal{core}}
-	case 61:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
@@ -5355,7 +6007,8 @@ func subsetOfRows(n int, core *testRows) driver.Rows {
 			rowsNullable
 			rowsDecimal
 		}{core, rowsSets{core}, rowsTypeName{core}, rowsLength{core}, rowsNullable{core}, rowsDecimal{core}}
-	case 62:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsScanType
@@ -5364,7 +6017,8 @@ func subsetOfRows(n int, core *testRows) driver.Rows {
 			rowsNullable
 			rowsDecimal
 		}{core, rowsScanType{core}, rowsTypeName{core}, rowsLength{core}, rowsNullable{core}, rowsDecimal{core}}
-	case 63:
+	},
+	func(core *testRows) driver.Rows {
 		return struct {
 			*testRows
 			rowsSets
@@ -5374,6 +6028,5 @@ func subsetOfRows(n int, core *testRows) driver.Rows {
 			rowsNullable
 			rowsDecimal
 		}{core, rowsSets{core}, rowsScanType{core}, rowsTypeName{core}, rowsLength{core}, rowsNullable{core}, rowsDecimal{core}}
-	}
-	panic("no such subset")
+	},
 }

@@ -27,7 +27,9 @@ func effectOf(query string) txEffect {
 		case opensTx:
 			return opensTx
 		case opensTxOutside:
-			effect = e
+			if effect != opensTx {
+				effect = e
+			}
 		case endsTx:
 			// It may stand in a literal, or end only what the text itself began.
 		}
@@ -57,8 +59,11 @@ func keywordEffect(word, rest string) txEffect {
 		if is("END") {
 			return endOrChain(rest)
 		}
-		if is("SET") && (nextIs(rest, "AUTOCOMMIT") || nextIs(rest, "IMPLICIT_TRANSACTIONS")) {
-			return opensTx
+		if is("SET") { // one variable or several, in any scope
+			rest = strings.ToUpper(rest)
+			if strings.Contains(rest, "AUTOCOMMIT") || strings.Contains(rest, "IMPLICIT_TRANSACTIONS") {
+				return opensTx
+			}
 		}
 	case 5:
 		if is("BEGIN") || is("START") && nextIs(rest, "TRANSACTION") {
@@ -97,12 +102,6 @@ func endOrChain(rest string) txEffect {
 func nextIs(rest, words string) bool {
 	for word := range strings.FieldsSeq(words) {
 		rest = rest[skipBlank(rest):]
-		rest = strings.TrimLeft(rest, "@.") // MySQL: SET @@session.autocommit
-		for _, scope := range []string{"session.", "local."} {
-			if len(rest) > len(scope) && strings.EqualFold(rest[:len(scope)], scope) {
-				rest = rest[len(scope):]
-			}
-		}
 		if len(rest) < len(word) || !strings.EqualFold(rest[:len(word)], word) {
 			return false
 		}
@@ -119,7 +118,7 @@ func skipBlank(s string) int {
 	i := 0
 	for i < len(s) {
 		switch {
-		case s[i] == ' ' || s[i] == '\t' || s[i] == '\n' || s[i] == '\r' || s[i] == ';' || s[i] == '(':
+		case s[i] == ' ' || '\t' <= s[i] && s[i] <= '\r' || s[i] == ';' || s[i] == '(':
 			i++
 		case strings.HasPrefix(s[i:], "--") || s[i] == '#':
 			end := strings.IndexByte(s[i:], '\n')

@@ -1,11 +1,14 @@
 package conformance
 
+import "database/sql"
+
 func closeCases() []testCase {
 	return []testCase{
 		{"close/everything after", closeAfter},
 		{"close/with rows open", closeOpenRows},
 		{"close/with a transaction open", closeOpenTx},
 		{"close/with a Conn held", closeHeldConn},
+		{"close/with a Conn held that was never used", closeUnusedConn},
 		{"close/never used", closeUnused},
 	}
 }
@@ -65,6 +68,18 @@ func closeOpenTx(c *trial) {
 func closeHeldConn(c *trial) {
 	conn := c.conn()
 	defer conn.Close()
+	equal(c, "before", one[int](c, conn, "SELECT 41 + 1"), 42)
+	c.useAfterClose(conn)
+}
+
+func closeUnusedConn(c *trial) {
+	conn := c.conn()
+	defer conn.Close()
+	c.useAfterClose(conn)
+}
+
+func (c *trial) useAfterClose(conn *sql.Conn) {
+	c.Helper()
 	c.shut()
 	equal(c, "after", one[int](c, conn, "SELECT 41 + 1"), 42)
 	c.must("Conn.Close", conn.Close())

@@ -225,6 +225,11 @@ func (r quietRows) Next(dest []driver.Value) error {
 	return nil
 }
 
+func (r quietRows) Close() error {
+	_ = r.Rows.Close() // SQLite's repeats the error
+	return nil
+}
+
 // plainRows have none of the optional interfaces.
 type plainRows struct{ driver.Rows }
 

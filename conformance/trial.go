@@ -249,20 +249,23 @@ func column[T any](c *trial, rows *sql.Rows, err error) []T {
 	return values
 }
 
-// usable reports a database that does not answer two questions at once.
+// usable ends the case if the database does not answer two questions at once.
 func (c *trial) usable(after string) {
 	c.Helper()
 	var wg sync.WaitGroup
-	for range 2 {
+	errs := make([]error, 2)
+	for i := range errs {
 		wg.Go(func() {
 			var n int
-			err := c.db.QueryRowContext(c.ctx, "SELECT 41 + 1").Scan(&n)
-			if err != nil || n != 42 {
-				c.Errorf("after %s the database is not usable: got %d, %v", after, n, err)
+			if errs[i] = c.db.QueryRowContext(c.ctx, "SELECT 41 + 1").Scan(&n); errs[i] == nil && n != 42 {
+				errs[i] = fmt.Errorf("got %d", n)
 			}
 		})
 	}
 	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		c.Fatalf("after %s the database is not usable: %v", after, err)
+	}
 }
 
 // checkUsable is the end of every case: all connections are back, and work.

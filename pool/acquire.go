@@ -66,6 +66,7 @@ func (p *Pool) Reacquire(ctx context.Context, last Lease) (Lease, error) {
 		c, seq, err := p.take(ctx, last.conn, &w)
 		if err != nil {
 			p.discard(w)
+			p.log.refused(err)
 			return Lease{}, err
 		}
 		reason, ok := p.makeReady(ctx, c)
@@ -122,7 +123,6 @@ func (p *Pool) take(ctx context.Context, prefer *conn, again **waiter) (*conn, u
 			p.counters.Exhausted++
 			err := p.acquireError(ErrExhausted, 0, nil)
 			p.mu.Unlock()
-			p.log.exhausted(err)
 			return nil, 0, err
 		}
 		w = p.newWaiter(ctx, cfg)

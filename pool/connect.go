@@ -99,6 +99,9 @@ func (p *Pool) connect(values context.Context, cfg *Config, gen uint64) {
 	defer watchdog.Stop()
 
 	c, err := p.establish(dialContext{ctx, values}, cfg)
+	if err != nil && cfg.Redact != nil {
+		err = cfg.Redact(err)
+	}
 	if err != nil && ctx.Err() == context.DeadlineExceeded {
 		err = &ConnectError{Pool: p.name, Step: fmt.Sprintf("connect timed out after %v", cfg.ConnectTimeout), Err: err}
 	}
@@ -145,7 +148,8 @@ func (p *Pool) connected(c *conn) {
 	p.failures, p.lastErr = 0, nil
 	p.counters.Connects++
 	now := p.now()
-	c.born, c.lastUsed, c.verified, c.stamp = now, now, now, p.tick
+	c.born, c.lastUsed, c.verified = now, now, now
+	c.stamp = p.tick - 1 // so that its first return reads the clock
 	if cfg.MaxConnLifetime > 0 {
 		c.expires = now + cfg.MaxConnLifetime
 		if cfg.MaxConnLifetimeJitter > 0 {

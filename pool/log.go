@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -12,12 +13,12 @@ import (
 const logEvery = time.Second
 
 // logger tells a slog.Logger what the pool does, its name first. A nil *logger
-// is silent. It is never called under Pool.mu, except where slog is off.
+// is silent. It is never called under Pool.mu.
 type logger struct {
 	to   *slog.Logger
 	name string
 
-	mu   sync.Mutex // guards kinds; a leaf lock
+	mu   sync.Mutex // guards kind; a leaf lock
 	kind map[string]*rate
 }
 
@@ -33,16 +34,32 @@ func newLogger(name string, to *slog.Logger) *logger {
 	return &logger{to: to, name: name, kind: make(map[string]*rate)}
 }
 
-func (l *logger) connectFailed(err error) { l.failure("connect failed", "error", err) }
-func (l *logger) closeFailed(err error)   { l.failure("close failed", "error", err) }
-func (l *logger) exhausted(err error)     { l.failure("exhausted", "error", err) }
+func (l *logger) connectFailed(err error) {
+	l.failure(slog.LevelError, "connect failed", "error", err)
+}
+
+func (l *logger) closeFailed(err error) {
+	l.failure(slog.LevelWarn, "close failed", "error", err)
+}
+
+// refused tells that a caller got no connection, if that says something of the
+// pool and not only of the caller.
+func (l *logger) refused(err error) {
+	switch {
+	case l == nil:
+	case errors.Is(err, ErrAcquireTimeout):
+		l.failure(slog.LevelWarn, "acquire timeout", "error", err)
+	case errors.Is(err, ErrExhausted):
+		l.failure(slog.LevelWarn, "exhausted", "error", err)
+	}
+}
 
 func (l *logger) resetFailed(what string, err error) {
-	l.failure("reset failed", "step", what, "error", err)
+	l.failure(slog.LevelWarn, "reset failed", "step", what, "error", err)
 }
 
 func (l *logger) examined(reason Reason, err error) {
-	l.failure("connection "+reason.String(), "error", err)
+	l.failure(slog.LevelWarn, "connection "+reason.String(), "error", err)
 }
 
 func (l *logger) connected() { l.event(slog.LevelDebug, "connected") }
@@ -61,8 +78,8 @@ func (l *logger) event(level slog.Level, msg string, args ...any) {
 	l.to.Log(context.Background(), level, msg, append([]any{"pool", l.name}, args...)...)
 }
 
-// failure logs at warn, each kind at most once per logEvery.
-func (l *logger) failure(msg string, args ...any) {
+// failure logs what went wrong, each kind at most once per logEvery.
+func (l *logger) failure(level slog.Level, msg string, args ...any) {
 	if l == nil {
 		return
 	}
@@ -84,5 +101,5 @@ func (l *logger) failure(msg string, args ...any) {
 	if skipped > 0 {
 		args = append(args, "unreported", skipped)
 	}
-	l.event(slog.LevelWarn, msg, args...)
+	l.event(level, msg, args...)
 }

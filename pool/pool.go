@@ -116,8 +116,8 @@ func (p *Pool) Update(change func(*Config)) error {
 	cfg := p.given
 	change(&cfg)
 	cfg.Name, cfg.InitConns = p.given.Name, p.given.InitConns
-	cfg.NetConn, cfg.Classify, cfg.AfterConnect, cfg.Logger =
-		p.given.NetConn, p.given.Classify, p.given.AfterConnect, p.given.Logger
+	cfg.NetConn, cfg.Classify, cfg.AfterConnect, cfg.Redact, cfg.Logger =
+		p.given.NetConn, p.given.Classify, p.given.AfterConnect, p.given.Redact, p.given.Logger
 	if cfg.InitConns > 0 {
 		cfg.InitConns = None // it has had its effect; a lower limit must not trip over it
 	}

@@ -64,7 +64,12 @@ func (p *Pool) closeInBackground(c *conn, reason Reason) {
 				p.closedOne()
 			}
 		}
-		timer := time.AfterFunc(closeTimeout, func() { p.locked(free) })
+		timer := time.AfterFunc(closeTimeout, func() {
+			if c.wire != nil {
+				_ = c.wire.Close() // which ends the call that takes so long
+			}
+			p.locked(free)
+		})
 		defer timer.Stop()
 		p.log.retired(reason)
 		if reason.healthy() {

@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 inner drivers may have only the old interfaces
+
 package pool
 
 import (
@@ -74,7 +76,7 @@ func exec(ctx context.Context, inner driver.Conn, query string) (err error) {
 	switch e := inner.(type) {
 	case driver.ExecerContext:
 		_, err = e.ExecContext(ctx, query, nil)
-	case driver.Execer: //nolint:staticcheck // old drivers have only this
+	case driver.Execer:
 		_, err = e.Exec(query, nil)
 	}
 	if err != driver.ErrSkip {
@@ -87,7 +89,7 @@ func exec(ctx context.Context, inner driver.Conn, query string) (err error) {
 	if sc, ok := s.(driver.StmtExecContext); ok {
 		_, err = sc.ExecContext(ctx, nil)
 	} else {
-		_, err = s.Exec(nil) //nolint:staticcheck // old drivers have only this
+		_, err = s.Exec(nil)
 	}
 	return errors.Join(err, closeStmt(s))
 }
@@ -100,7 +102,7 @@ func query(ctx context.Context, inner driver.Conn, text string) (err error) {
 	switch q := inner.(type) {
 	case driver.QueryerContext:
 		rows, err = q.QueryContext(ctx, text, nil)
-	case driver.Queryer: //nolint:staticcheck // old drivers have only this
+	case driver.Queryer:
 		rows, err = q.Query(text, nil)
 	}
 	if err == nil {
@@ -116,7 +118,7 @@ func query(ctx context.Context, inner driver.Conn, text string) (err error) {
 	if sc, ok := s.(driver.StmtQueryContext); ok {
 		rows, err = sc.QueryContext(ctx, nil)
 	} else {
-		rows, err = s.Query(nil) //nolint:staticcheck // old drivers have only this
+		rows, err = s.Query(nil)
 	}
 	if err == nil {
 		err = drain(rows)

@@ -61,17 +61,19 @@ func main() {
 		}
 		fmt.Fprintf(&b, "\n// every%s is the number of subsets %s.\nconst every%s = %d\n", f.name, f.comment, f.name, total)
 		fmt.Fprintf(&b, "\n// subsetOf%s returns core with the nth subset %s.\n", f.name, f.comment)
-		fmt.Fprintf(&b, "func subsetOf%s(n int, core %s) %s {\nswitch n {\n", f.name, f.core, f.result)
+		fmt.Fprintf(&b, "func subsetOf%[1]s(n int, core %[2]s) %[3]s { return subsetsOf%[1]s[n](core) }\n", f.name, f.core, f.result)
+		// A table of functions and not one switch, whose frame would hold them all.
+		fmt.Fprintf(&b, "\nvar subsetsOf%s = [...]func(%s) %s{\n", f.name, f.core, f.result)
 		for n := range total {
 			mixins := subset(f.choices, n)
-			fields := append([]string{f.core}, mixins...)
 			values := []string{"core"}
 			for _, m := range mixins {
 				values = append(values, m+"{core}")
 			}
-			fmt.Fprintf(&b, "case %d:\nreturn struct {\n%s\n}{%s}\n", n, strings.Join(fields, "\n"), strings.Join(values, ", "))
+			fmt.Fprintf(&b, "func(core %s) %s {\nreturn struct {\n%s\n}{%s}\n},\n", f.core, f.result,
+				strings.Join(append([]string{f.core}, mixins...), "\n"), strings.Join(values, ", "))
 		}
-		fmt.Fprint(&b, "}\npanic(\"no such subset\")\n}\n")
+		fmt.Fprint(&b, "}\n")
 	}
 	src, err := format.Source(b.Bytes())
 	if err != nil {

@@ -98,7 +98,7 @@ func same(what string, got, want int64) error {
 	if got == want {
 		return nil
 	}
-	return fmt.Errorf("%s differ: %d and %d;", what, got, want)
+	return fmt.Errorf("%s differ: %d and %d", what, got, want)
 }
 
 const (

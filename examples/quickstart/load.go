@@ -123,9 +123,9 @@ type result struct {
 func (r *result) fault() error {
 	var errs []error
 	if r.failed > 0 {
-		errs = append(errs, fmt.Errorf("%d orders failed, the first: %w;", r.failed, r.first))
+		errs = append(errs, fmt.Errorf("%d orders failed, the first: %w", r.failed, r.first))
 	} else if r.placed < r.planned {
-		errs = append(errs, fmt.Errorf("stopped after %d of %d orders;", r.placed, r.planned))
+		errs = append(errs, fmt.Errorf("stopped after %d of %d orders", r.placed, r.planned))
 	} else if r.audited {
 		errs = append(errs, r.booked.complete(r.planned))
 	}

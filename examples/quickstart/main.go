@@ -113,27 +113,27 @@ func quickstart(ctx context.Context, opts options, out io.Writer, prog *progress
 	}
 	defer func() { err = errors.Join(err, place.remove()) }()
 
-	main, err := compete(ctx, throughNimue, place.dsn("nimue"), opts, prog, nil)
+	pooled, err := compete(ctx, throughNimue, place.dsn("nimue"), opts, prog, nil)
 	if err != nil {
 		return err
 	}
-	if main.placed > 0 {
-		fmt.Fprintf(out, "%d workers placed and read %d orders (%s).\n\n", opts.workers, main.placed, place.shown)
-		showBooks(out, main.booked)
-		showPool(out, main)
+	if pooled.placed > 0 {
+		fmt.Fprintf(out, "%d workers placed and read %d orders (%s).\n\n", opts.workers, pooled.placed, place.shown)
+		showBooks(out, pooled.booked)
+		showPool(out, pooled)
 	}
-	if err := main.fault(); err != nil {
+	if err := pooled.fault(); err != nil {
 		return err
 	}
 	if !opts.compare {
-		showTable(out, main)
+		showTable(out, pooled)
 		return nil
 	}
-	rivals, err := comparePlain(ctx, place, opts, prog, main.elapsed)
+	rivals, err := comparePlain(ctx, place, opts, prog, pooled.elapsed)
 	if err != nil {
 		return err
 	}
-	showTable(out, append([]*result{main}, rivals...)...)
+	showTable(out, append([]*result{pooled}, rivals...)...)
 	return nil
 }
 
@@ -143,7 +143,20 @@ func isTerminal(f *os.File) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// oneLine joins the lines of an error's text: some drivers' have several.
+// oneLine joins the lines of an error's text: joined errors have several, and so
+// have some drivers'.
 func oneLine(err error) string {
-	return strings.Join(strings.Fields(err.Error()), " ")
+	text := ""
+	for line := range strings.Lines(err.Error()) {
+		line = strings.TrimSpace(line)
+		switch {
+		case text == "" || line == "":
+		case strings.HasSuffix(text, ":"):
+			text += " "
+		default:
+			text += "; "
+		}
+		text += line
+	}
+	return text
 }

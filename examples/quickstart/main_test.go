@@ -118,6 +118,7 @@ func TestBadInputIsOneLine(t *testing.T) {
 	}{
 		{"-dsn", "nosuch:somewhere", exitUsage, "nosuch"},
 		{"-dsn", "sqlite:file:a.db?pool_max_cons=8", exitUsage, "pool_max_conns"},
+		{"-dsn", "sqlite:file:a.db?pool_max_conns=1", exitUsage, "want 2 or more"},
 		{"-dsn", "postgres://app@db/shop", exitUsage, "pgx:"},
 		{"-dsn", "pgx:postgres://app:hidden@127.0.0.1:1/shop?pool_acquire_timeout=1s", exitFailed, "refused"},
 		{"-dsn", "sqlite:file:no/such/directory/a.db?pool_acquire_timeout=1s", exitFailed, "unable to open"},

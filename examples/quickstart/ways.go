@@ -166,6 +166,9 @@ func newPlace(dsn string) (*place, error) {
 		if err != nil {
 			return nil, usageError{err}
 		}
+		if parsed.Pool.WithDefaults().MaxConns < 2 {
+			return nil, usageError{errors.New("pool_max_conns: want 2 or more, since the reporter holds one connection all the time")}
+		}
 		return &place{
 			dsn:    func(string) string { return dsn },
 			shown:  parsed.Redacted(),

@@ -1,0 +1,301 @@
+package nimue_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/nimue-go/nimue"
+	"github.com/nimue-go/nimue/conformance/scripted"
+	"github.com/nimue-go/nimue/pool"
+)
+
+// How a lease ends, and how the inner connection is reached during one.
+
+func TestResultIsTakenWhileLeased(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newTestDriver(connExecs+connTells, 0, 0)
+		db := sql.OpenDB(newConnector(t, d, pool.Config{}))
+		defer db.Close()
+		result, err := db.ExecContext(t.Context(), "no-id")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var calls []string
+		for _, c := range d.takeLog() {
+			calls = append(calls, c.what)
+		}
+		if want := []string{"connect", "exec no-id []", "last id", "affected", "valid"}; !slices.Equal(calls, want) {
+			t.Errorf("calls %q, want %q", calls, want)
+		}
+		if _, err := result.LastInsertId(); err != errTest {
+			t.Errorf("LastInsertId: %v, want the driver's own error", err)
+		}
+		if n, err := result.RowsAffected(); n != int64(len("no-id")+1) || err != nil {
+			t.Errorf("RowsAffected: %d, %v", n, err)
+		}
+		if log := d.takeLog(); len(log) != 0 {
+			t.Errorf("the driver was asked after the lease: %v", log)
+		}
+	})
+}
+
+// TestPanicDiscardsTheConnection: the pool's capacity stays whole.
+func TestPanicDiscardsTheConnection(t *testing.T) {
+	hooks := scripted.Hooks{Exec: func(_ context.Context, _ *scripted.Conn, query string, _ []driver.NamedValue) error {
+		if query == "panic" {
+			panic("from the driver")
+		}
+		return nil
+	}}
+	bubble(t, pool.Config{MaxConns: 2}, hooks, func(t *testing.T, f fixture) {
+		for range 5 {
+			func() {
+				defer func() {
+					if v := recover(); v != "from the driver" {
+						t.Errorf("recovered %v, want what the driver panicked with", v)
+					}
+				}()
+				_, _ = f.db.ExecContext(t.Context(), "panic")
+			}()
+			if s := f.stats(); s.InUse != 0 || s.Total != 0 || f.Open() != 0 {
+				t.Fatalf("%d in use and %d connections in all, %d open, want none", s.InUse, s.Total, f.Open())
+			}
+		}
+		f.exec(t, "fine")
+	})
+}
+
+// TestPanicOfAValuerKeepsTheConnection: it says nothing about the driver.
+func TestPanicOfAValuerKeepsTheConnection(t *testing.T) {
+	bubble(t, pool.Config{MaxConns: 1}, scripted.Hooks{}, func(t *testing.T, f fixture) {
+		func() {
+			defer func() { _ = recover() }()
+			_, _ = f.db.ExecContext(t.Context(), "?", &panicky{"by choice"})
+		}()
+		f.exec(t, "fine")
+		if f.Opened() != 1 {
+			t.Errorf("%d connections were opened, want 1", f.Opened())
+		}
+	})
+}
+
+// TestBadConnIsNotKept: a rollback that succeeds does not make up for a
+// connection that said it is bad, which database/sql would lend again.
+func TestBadConnIsNotKept(t *testing.T) {
+	bubble(t, pool.Config{}, badOnceOn(driver.ErrBadConn), func(t *testing.T, f fixture) {
+		tx, err := f.db.BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.ExecContext(t.Context(), "bad"); err != driver.ErrBadConn {
+			t.Error(err)
+		}
+		if err := tx.Rollback(); err != nil {
+			t.Error(err)
+		}
+		if s := f.stats(); f.Open() != 0 || s.Retired[pool.ReasonBroken] != 1 {
+			t.Errorf("%d connections are kept, want none", f.Open())
+		}
+	})
+}
+
+// TestCancelledTransactionTakesItsConnection where the driver has not both
+// SessionResetter and Validator, and only there.
+func TestCancelledTransactionTakesItsConnection(t *testing.T) {
+	for conn, kept := range map[int]bool{0: false, connResets: false, connTells: false, connResets + connTells: true} {
+		t.Run("has "+members(subsetOfConn(conn, &testConn{})), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newTestDriver(conn, 0, 0)
+				c := newConnector(t, d, pool.Config{})
+				db := sql.OpenDB(c)
+				defer db.Close()
+				ctx, cancel := context.WithCancel(t.Context())
+				if _, err := db.BeginTx(ctx, nil); err != nil {
+					t.Fatal(err)
+				}
+				cancel()
+				synctest.Wait()
+				if idle := c.Pool().Stats().Idle; (idle == 1) != kept {
+					t.Errorf("%d connections are kept", idle)
+				}
+			})
+		})
+	}
+}
+
+// TestSeed14RawTransactionIsRolledBack on return, and where that is not possible
+// the connection goes.
+func TestSeed14RawTransactionIsRolledBack(t *testing.T) {
+	for name, refuses := range map[string]bool{"rolled back": false, "rollback fails": true} {
+		t.Run(name, func(t *testing.T) {
+			hooks := scripted.Hooks{Exec: func(_ context.Context, _ *scripted.Conn, query string, _ []driver.NamedValue) error {
+				if query == "ROLLBACK" && refuses {
+					return errTest
+				}
+				return nil
+			}}
+			bubble(t, pool.Config{}, hooks, func(t *testing.T, f fixture) {
+				c, err := f.db.Conn(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, query := range []string{"BEGIN", "INSERT"} {
+					if _, err := c.ExecContext(t.Context(), query); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := c.Close(); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				if n := f.Count("1 exec ROLLBACK"); n != 1 {
+					t.Errorf("rolled back %d times, want once: %q", n, f.Log())
+				}
+				f.raw(t, func(inner *scripted.Conn) {
+					if inner.InTx {
+						t.Error("the next lease is in a transaction")
+					}
+					if (inner.ID == 1) == refuses {
+						t.Errorf("the next lease has connection %d", inner.ID)
+					}
+				})
+			})
+		})
+	}
+}
+
+// TestNoRollbackWithoutNeed: what was ended by SQL text, or by the driver's Tx,
+// costs nothing.
+func TestNoRollbackWithoutNeed(t *testing.T) {
+	bubble(t, pool.Config{}, scripted.Hooks{}, func(t *testing.T, f fixture) {
+		c, err := f.db.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, query := range []string{"BEGIN", "INSERT", "COMMIT"} {
+			if _, err := c.ExecContext(t.Context(), query); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tx, err := c.BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.ExecContext(t.Context(), "SAVEPOINT s"); err != nil {
+			t.Error(err)
+		}
+		if err := errors.Join(tx.Commit(), c.Close()); err != nil {
+			t.Error(err)
+		}
+		if s := f.stats(); s.Resets != 0 || f.Count("ROLLBACK") != 0 {
+			t.Errorf("%d clean-ups: %q", s.Resets, f.Log())
+		}
+	})
+}
+
+// raw calls f with the inner connection of a *sql.Conn.
+func (f fixture) raw(t *testing.T, use func(*scripted.Conn)) {
+	t.Helper()
+	c, err := f.db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := nimue.Raw(c, func(inner driver.Conn) error { use(inner.(*scripted.Conn)); return nil }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRawReturnsTheErrorAsItIs(t *testing.T) {
+	bubble(t, pool.Config{}, scripted.Hooks{}, func(t *testing.T, f fixture) {
+		for _, want := range []error{nil, errTest, driver.ErrSkip, driver.ErrBadConn} {
+			c, err := f.db.Conn(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			opened := f.Opened()
+			if err := nimue.Raw(c, func(driver.Conn) error { return want }); err != want {
+				t.Errorf("got %v, want %v", err, want)
+			}
+			_, err = c.ExecContext(t.Context(), "afterwards")
+			if done := want == driver.ErrBadConn; done != errors.Is(err, sql.ErrConnDone) {
+				t.Errorf("after %v: %v", want, err)
+			}
+			_ = c.Close() // fails where it is done
+			if s := f.stats(); want == driver.ErrBadConn && s.Retired[pool.ReasonBroken] != 1 || want == errTest && f.Opened() != opened {
+				t.Errorf("after %v: %d retired, %d opened", want, s.Retired.Total(), f.Opened())
+			}
+		}
+	})
+}
+
+func TestRawOnForeignConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := scripted.New(scripted.Hooks{})
+		for _, c := range []struct {
+			name string
+			db   *sql.DB
+			want string // of the error; empty: none
+		}{
+			{"not nimue's", sql.OpenDB(d), "*scripted.Conn, not one of nimue's"},
+			{"wrapped", sql.OpenDB(wrapping{newConnector(t, d, pool.Config{})}), ""},
+			{"wrapped, not nimue's", sql.OpenDB(wrapping{d}), "*scripted.Conn, not one of nimue's"},
+		} {
+			conn, err := c.db.Conn(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			called := false
+			err = nimue.Raw(conn, func(driver.Conn) error { called = true; return nil })
+			if called != (c.want == "") || called && err != nil || !called && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: called %t, error %v", c.name, called, err)
+			}
+			if err := errors.Join(conn.Close(), c.db.Close()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// wrapping wraps every connection as tracing drivers do.
+type wrapping struct{ driver.Connector }
+
+func (w wrapping) Connect(ctx context.Context) (driver.Conn, error) {
+	c, err := w.Connector.Connect(ctx)
+	return wrapped{c}, err
+}
+
+// Close is what such wrappers like to forget: here it ends the pool.
+func (w wrapping) Close() error {
+	if c, ok := w.Connector.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
+
+type wrapped struct{ driver.Conn }
+
+func (w wrapped) Raw() driver.Conn { return w.Conn }
+
+func TestPoolOf(t *testing.T) {
+	bubble(t, pool.Config{}, scripted.Hooks{}, func(t *testing.T, f fixture) {
+		if p := nimue.PoolOf(f.db); p == nil || p != f.connector.Pool() {
+			t.Errorf("PoolOf is %p, want %p", p, f.connector.Pool())
+		}
+		foreign := sql.OpenDB(f.Driver)
+		defer foreign.Close()
+		if p := nimue.PoolOf(foreign); p != nil {
+			t.Errorf("PoolOf a database that is not nimue's is %p", p)
+		}
+		if s := f.stats(); s.Acquires != 0 {
+			t.Error("PoolOf took a connection")
+		}
+	})
+}
