@@ -30,14 +30,25 @@ type Conn struct {
 
 // use is what the handle remembers of the lease that it holds.
 type use struct {
-	calling bool            // inside an inner call; still set afterwards if that panicked
+	phase   phase           // of the operation under way
 	touched bool            // the inner driver has executed something
+	session bool            // the application may rely on the session: rows, settings, a transaction
 	ran     bool            // a prepared statement has been executed
 	rawTx   bool            // a transaction may have been begun by SQL text
 	tx      bool            // BeginTx has succeeded
 	ctx     context.Context // of the latest operation
 	outcome pool.Outcome
 }
+
+// phase tells an operation under way from one that has ended, and after a panic
+// where that came from.
+type phase uint8
+
+const (
+	resting    phase = iota
+	converting       // arguments, with Value methods of the application's
+	calling          // the inner driver
+)
 
 // The handle offers every optional interface; where the inner connection lacks
 // one, it falls back as database/sql would.
@@ -71,7 +82,7 @@ func (c *Conn) begin(ctx context.Context) (driver.Conn, error) {
 		}
 		c.lease, c.held = lease, true
 	}
-	c.use.calling = true
+	c.use.phase = calling
 	c.use.ctx = ctx
 	return c.lease.Conn(), nil
 }
@@ -106,9 +117,28 @@ func (c *Conn) end(err error) (again bool) {
 
 // leave closes an inner call without judging the connection.
 func (c *Conn) leave() {
-	c.use.calling = false
+	c.use.phase = resting
 	if !c.lease.Leave() {
 		c.lease.Release(pool.Broken) // Shutdown waited for this call to end
+	}
+}
+
+// unwind is deferred by every operation. Only a panic finds it still under way,
+// and database/sql then forgets the connection for good in Query, Begin and Ping
+// and in every statement: the lease must come back by itself, unless somebody may
+// still hold something of its session. A connection whose driver panicked is not
+// lent again; a panicking Value method says nothing about it.
+func (c *Conn) unwind() {
+	if c.use.phase == resting {
+		return
+	}
+	if c.use.phase == calling {
+		c.use.outcome |= pool.Broken
+	}
+	if c.use.session {
+		c.leave()
+	} else {
+		c.release()
 	}
 }
 
@@ -119,9 +149,6 @@ func (c *Conn) release() {
 	}
 	u := &c.use
 	o := u.outcome
-	if u.calling && o == pool.Clean {
-		o = pool.Broken // the inner driver panicked: there is no telling what state it is in
-	}
 	if u.rawTx {
 		o |= pool.OpenTx
 	}
@@ -133,40 +160,11 @@ func (c *Conn) release() {
 	c.lease.Release(o)
 }
 
-// mortalTx is a transaction that takes its connection along when it is rolled
-// back because its context has ended, as database/sql has it for drivers without
-// SessionResetter and Validator. database/sql leaves that to nimue, since the
-// handle has both, and so would let a *sql.Conn go on where it must be done.
-type mortalTx struct {
-	driver.Tx
-	conn *Conn
-	ctx  context.Context
-}
-
-// Rollback rolls back and, if the context has ended, ends the lease.
-func (t *mortalTx) Rollback() error {
-	err := t.Tx.Rollback()
-	if t.ctx.Err() != nil {
-		t.conn.use.outcome |= pool.Broken
-		t.conn.release()
-		t.conn.lost = true
-	}
-	return err
-}
-
-// keepsAfterRollback is database/sql's rule for the connection of a transaction
-// whose context has ended: it is kept only where the driver can both tell
-// whether it is usable and reset it.
-func keepsAfterRollback(inner driver.Conn) bool {
-	_, resets := inner.(driver.SessionResetter)
-	_, tells := inner.(driver.Validator)
-	return resets && tells
-}
-
 // ExecContext runs a statement on the leased connection. driver.ErrSkip, where
 // the inner driver wants the statement prepared first or has no Exec, is legal
 // here and makes database/sql prepare it.
 func (c *Conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	defer c.unwind()
 	var saved savedArgs
 	for {
 		inner, err := c.begin(ctx)
@@ -195,6 +193,7 @@ func (c *Conn) ExecContext(ctx context.Context, query string, args []driver.Name
 // QueryContext runs a query on the leased connection and returns the inner
 // driver's rows as they are. driver.ErrSkip as in ExecContext.
 func (c *Conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	defer c.unwind()
 	var saved savedArgs
 	for {
 		inner, err := c.begin(ctx)
@@ -228,9 +227,9 @@ func (c *Conn) convert(inner driver.Conn, s driver.Stmt, args []driver.NamedValu
 	} else if !c.use.touched {
 		saved.save(args)
 	}
-	c.use.calling = false // a Valuer that panics says nothing about the connection
+	c.use.phase = converting
 	converted, err := convertArgs(inner, s, args)
-	c.use.calling = true
+	c.use.phase = calling
 	if err != nil {
 		c.leave()
 	}
@@ -239,8 +238,10 @@ func (c *Conn) convert(inner driver.Conn, s driver.Stmt, args []driver.NamedValu
 
 // noteTx remembers that SQL text begins or ends a transaction, so that one that
 // is left open can be rolled back when the connection is returned. A failed BEGIN
-// counts: a rollback too many does no harm.
+// counts: a rollback too many does no harm. That anything was run at all makes a
+// session that the application may rely on.
 func (c *Conn) noteTx(query string, err error) {
+	c.use.session = c.use.session || err != driver.ErrSkip
 	switch effectOf(query) {
 	case opensTx:
 		c.use.rawTx = c.use.rawTx || err != driver.ErrSkip
@@ -254,6 +255,7 @@ func (c *Conn) noteTx(query string, err error) {
 // PrepareContext prepares the query on the leased connection, or finds it
 // prepared there already, and returns a statement that outlives the lease.
 func (c *Conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	defer c.unwind()
 	for {
 		if _, err := c.begin(ctx); err != nil {
 			return nil, err
@@ -281,6 +283,7 @@ func (c *Conn) Prepare(query string) (driver.Stmt, error) {
 // driver's, unless that needs to be a mortalTx. Options that an inner driver without BeginTx cannot honour are
 // refused in database/sql's words.
 func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	defer c.unwind()
 	for {
 		inner, err := c.begin(ctx)
 		if err != nil {
@@ -288,7 +291,7 @@ func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 		}
 		tx, err := beginOn(ctx, inner, opts)
 		if err == nil {
-			c.use.tx = true
+			c.use.tx, c.use.session = true, true
 			if ctx.Done() != nil && !keepsAfterRollback(inner) {
 				tx = &mortalTx{tx, c, ctx}
 			}
@@ -307,6 +310,7 @@ func (c *Conn) Begin() (driver.Tx, error) {
 // Ping leases a connection, so that it fails if none can be had, and pings the
 // server if the inner driver can.
 func (c *Conn) Ping(ctx context.Context) error {
+	defer c.unwind()
 	for {
 		inner, err := c.begin(ctx)
 		if err != nil {
@@ -361,7 +365,8 @@ func (c *Conn) Raw(ctx context.Context, f func(inner driver.Conn) error) error {
 	if err != nil {
 		return err
 	}
-	c.use.touched = true // f may do anything, so nothing may be begun twice
+	defer c.unwind()
+	c.use.touched, c.use.session = true, true // f may do anything, so nothing may be begun twice
 	err = f(inner)
 	c.end(err)
 	return err

@@ -22,6 +22,9 @@ var (
 // mark was made by the pool for its own purposes.
 type ofCaller struct{}
 
+// noContext stands for the context in calls that have none: it never ends.
+var noContext = context.WithValue(context.Background(), ofCaller{}, true)
+
 // testDriver is a driver.Connector whose connections, statements and rows have
 // the given subsets of the optional interfaces.
 type testDriver struct {
@@ -49,13 +52,13 @@ func newTestDriver(conn, stmt, rows int) *testDriver {
 
 func (d *testDriver) Driver() driver.Driver { return openOnly{d} }
 
-func (d *testDriver) Close() error { d.note(nil, 0, "close connector"); return nil }
+func (d *testDriver) Close() error { d.note(noContext, 0, "close connector"); return nil }
 
 // openOnly is a driver of the oldest kind.
 type openOnly struct{ to *testDriver }
 
 func (o openOnly) Open(string) (driver.Conn, error) {
-	return o.to.Connect(context.WithValue(context.Background(), ofCaller{}, true))
+	return o.to.Connect(noContext)
 }
 
 func (d *testDriver) Connect(ctx context.Context) (driver.Conn, error) {
@@ -73,7 +76,7 @@ func (d *testDriver) Connect(ctx context.Context) (driver.Conn, error) {
 func (d *testDriver) note(ctx context.Context, conn int, format string, args ...any) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	own := ctx != nil && ctx.Value(ofCaller{}) == nil
+	own := ctx.Value(ofCaller{}) == nil
 	d.log = append(d.log, call{conn, fmt.Sprintf(format, args...), own})
 }
 
@@ -140,9 +143,7 @@ func (d *testDriver) act(ctx context.Context, name, text string) error {
 		return driver.ErrBadConn
 	case on("is-cancelled"):
 		d.cancel()
-		if ctx != nil {
-			return ctx.Err()
-		}
+		return ctx.Err()
 	}
 	return nil
 }
@@ -162,12 +163,12 @@ func (c *testConn) note(ctx context.Context, format string, args ...any) {
 	c.driver.note(ctx, c.id, format, args...)
 }
 
-func (c *testConn) Prepare(query string) (driver.Stmt, error) { return c.prepare(nil, query) }
+func (c *testConn) Prepare(query string) (driver.Stmt, error) { return c.prepare(noContext, query) }
 
-func (c *testConn) Begin() (driver.Tx, error) { return c.begin(nil, driver.TxOptions{}) }
+func (c *testConn) Begin() (driver.Tx, error) { return c.begin(noContext, driver.TxOptions{}) }
 
 func (c *testConn) Close() error {
-	c.note(nil, "close")
+	c.note(noContext, "close")
 	c.closed = true
 	return nil
 }
@@ -215,7 +216,7 @@ func (c *testConn) query(ctx context.Context, name, query string, args any) (dri
 }
 
 func (c *testConn) check(who string, nv *driver.NamedValue) error {
-	c.note(nil, "%s check %d %q %T", who, nv.Ordinal, nv.Name, nv.Value)
+	c.note(noContext, "%s check %d %q %T", who, nv.Ordinal, nv.Name, nv.Value)
 	switch v := nv.Value.(type) {
 	case counted:
 		c.counter++
@@ -263,7 +264,7 @@ func (m connExec) ExecContext(ctx context.Context, query string, args []driver.N
 }
 
 func (m connExecOld) Exec(query string, args []driver.Value) (driver.Result, error) {
-	return m.conn.exec(nil, "exec", query, args)
+	return m.conn.exec(noContext, "exec", query, args)
 }
 
 func (m connQuery) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
@@ -271,7 +272,7 @@ func (m connQuery) QueryContext(ctx context.Context, query string, args []driver
 }
 
 func (m connQueryOld) Query(query string, args []driver.Value) (driver.Rows, error) {
-	return m.conn.query(nil, "query", query, args)
+	return m.conn.query(noContext, "query", query, args)
 }
 
 func (m connPrepare) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
@@ -301,19 +302,19 @@ func (m connResetter) ResetSession(ctx context.Context) error {
 }
 
 func (m connValidator) IsValid() bool {
-	m.conn.note(nil, "valid")
+	m.conn.note(noContext, "valid")
 	return m.conn.driver.fault("valid") == nil
 }
 
 type testTx struct{ conn *testConn }
 
 func (t testTx) Commit() error {
-	t.conn.note(nil, "commit")
+	t.conn.note(noContext, "commit")
 	return t.conn.driver.fault("commit")
 }
 
 func (t testTx) Rollback() error {
-	t.conn.note(nil, "rollback")
+	t.conn.note(noContext, "rollback")
 	return t.conn.driver.fault("rollback")
 }
 
@@ -324,7 +325,7 @@ type testResult struct {
 }
 
 func (r testResult) LastInsertId() (int64, error) {
-	r.conn.note(nil, "last id")
+	r.conn.note(noContext, "last id")
 	if r.noID {
 		return 0, errTest
 	}
@@ -332,6 +333,6 @@ func (r testResult) LastInsertId() (int64, error) {
 }
 
 func (r testResult) RowsAffected() (int64, error) {
-	r.conn.note(nil, "affected")
+	r.conn.note(noContext, "affected")
 	return r.n + 1, nil
 }

@@ -77,7 +77,7 @@ func (s *session) seeRows(what string, rows *sql.Rows, err error) {
 	s.seeErr(what+": close", rows.Close())
 }
 
-// execer and queryer are what *sql.DB, *sql.Conn and *sql.Tx have in common.
+// operator is what *sql.DB, *sql.Conn and *sql.Tx have in common.
 type operator interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
@@ -179,6 +179,11 @@ func (p *byPointer) Value() (driver.Value, error) {
 	}
 	return p.n, nil
 }
+
+// ending is an argument that ends the operation's context while it is converted.
+type ending struct{ driver *testDriver }
+
+func (e ending) Value() (driver.Value, error) { e.driver.cancel(); return "ending", nil }
 
 var five = 5
 

@@ -273,6 +273,15 @@ var series = []step{
 			s.seeErr("begin", err)
 		})
 		s.exec("between")
+		s.cancellable(func(ctx context.Context, _ context.CancelFunc) {
+			r, err := s.db.ExecContext(ctx, "ends while converted ?", ending{s.driver})
+			s.seeResult("exec", r, err)
+		})
+		s.cancellable(func(ctx context.Context, _ context.CancelFunc) {
+			rows, err := s.db.QueryContext(ctx, "ends while converted ?", ending{s.driver})
+			s.seeRows("query", rows, err)
+		})
+		s.exec("between")
 		s.prepared(s.db, "run-is-cancelled", func(st *sql.Stmt) {
 			s.cancellable(func(ctx context.Context, _ context.CancelFunc) {
 				_, err := st.ExecContext(ctx)

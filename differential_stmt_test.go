@@ -22,7 +22,7 @@ func (s *testStmt) note(format string, args ...any) {
 	if s.closed {
 		s.conn.driver.misused("statement %q after its close: %s", s.text, fmt.Sprintf(format, args...))
 	}
-	s.conn.note(nil, format, args...)
+	s.conn.note(noContext, format, args...)
 }
 
 func (s *testStmt) Close() error {
@@ -40,9 +40,9 @@ func (s *testStmt) NumInput() int {
 	return strings.Count(s.text, "?")
 }
 
-func (s *testStmt) Exec(args []driver.Value) (driver.Result, error) { return s.exec(nil, args) }
+func (s *testStmt) Exec(args []driver.Value) (driver.Result, error) { return s.exec(noContext, args) }
 
-func (s *testStmt) Query(args []driver.Value) (driver.Rows, error) { return s.query(nil, args) }
+func (s *testStmt) Query(args []driver.Value) (driver.Rows, error) { return s.query(noContext, args) }
 
 func (s *testStmt) exec(ctx context.Context, args any) (driver.Result, error) {
 	s.note("use %s", s.text)
@@ -100,19 +100,19 @@ type testRows struct {
 }
 
 func (r *testRows) Columns() []string {
-	r.conn.note(nil, "columns")
+	r.conn.note(noContext, "columns")
 	return []string{"set", "row", "echo"}
 }
 
 func (r *testRows) Close() error {
-	r.conn.note(nil, "close rows")
-	return r.conn.driver.act(nil, "close", r.text)
+	r.conn.note(noContext, "close rows")
+	return r.conn.driver.act(noContext, "close", r.text)
 }
 
 func (r *testRows) Next(dest []driver.Value) error {
-	r.conn.note(nil, "next")
+	r.conn.note(noContext, "next")
 	if r.row == 1 {
-		if err := r.conn.driver.act(nil, "next", r.text); err != nil {
+		if err := r.conn.driver.act(noContext, "next", r.text); err != nil {
 			return err
 		}
 	}
@@ -134,18 +134,18 @@ type (
 )
 
 func (m rowsSets) HasNextResultSet() bool {
-	m.rows.conn.note(nil, "has next set")
+	m.rows.conn.note(noContext, "has next set")
 	return m.rows.set < strings.Count(m.rows.text, "another-set")
 }
 
 func (m rowsSets) NextResultSet() error {
-	m.rows.conn.note(nil, "next set")
+	m.rows.conn.note(noContext, "next set")
 	if m.rows.set >= strings.Count(m.rows.text, "another-set") {
 		return io.EOF
 	}
 	m.rows.set++
 	m.rows.row = 0
-	return m.rows.conn.driver.act(nil, "set", m.rows.text)
+	return m.rows.conn.driver.act(noContext, "set", m.rows.text)
 }
 
 func (rowsScanType) ColumnTypeScanType(i int) reflect.Type {

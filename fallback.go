@@ -6,6 +6,8 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+
+	"github.com/nimue-go/nimue/pool"
 )
 
 // Inner drivers have any subset of the optional interfaces; a handle has all of
@@ -116,4 +118,34 @@ func beginOn(ctx context.Context, inner driver.Conn, opts driver.TxOptions) (dri
 		}
 	}
 	return tx, err
+}
+
+// mortalTx is a transaction that takes its connection along when it is rolled
+// back because its context has ended, as database/sql has it for drivers without
+// SessionResetter and Validator. database/sql leaves that to nimue, since the
+// handle has both, and so would let a *sql.Conn go on where it must be done.
+type mortalTx struct {
+	driver.Tx
+	conn *Conn
+	ctx  context.Context
+}
+
+// Rollback rolls back and, if the context has ended, ends the lease.
+func (t *mortalTx) Rollback() error {
+	err := t.Tx.Rollback()
+	if t.ctx.Err() != nil {
+		t.conn.use.outcome |= pool.Broken
+		t.conn.release()
+		t.conn.lost = true
+	}
+	return err
+}
+
+// keepsAfterRollback is database/sql's rule for the connection of a transaction
+// whose context has ended: it is kept only where the driver can both tell
+// whether it is usable and reset it.
+func keepsAfterRollback(inner driver.Conn) bool {
+	_, resets := inner.(driver.SessionResetter)
+	_, tells := inner.(driver.Validator)
+	return resets && tells
 }

@@ -44,6 +44,7 @@ func (s *stmt) Query(args []driver.Value) (driver.Rows, error) {
 // ExecContext executes the statement on the leased connection.
 func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
 	c := s.conn
+	defer c.unwind()
 	var saved savedArgs
 	for {
 		inner, again, err := s.begin(ctx)
@@ -75,6 +76,7 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (drive
 // they are closed; otherwise they are wrapped to see when that is.
 func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
 	c := s.conn
+	defer c.unwind()
 	var saved savedArgs
 	for {
 		inner, again, err := s.begin(ctx)

@@ -32,72 +32,7 @@ func faultyTarget(f faults) conformance.Target {
 // TestSuiteFindsFaults shows, for each of many ways in which a driver can be
 // wrong, a case that fails because of it.
 func TestSuiteFindsFaults(t *testing.T) {
-	for _, test := range []struct {
-		fault string
-		in    string // the case that must fail
-		faults
-	}{
-		{"forgets the context", "cancel/during Exec", faults{context: context.WithoutCancel}},
-		{"does not look at the context first", "cancel/before, on a held connection", faults{context: context.WithoutCancel}},
-		{"spoils a cancelled connection", "cancel/during Exec", faults{spoils: true}},
-		{"flattens errors", "errors/unique violation", faults{fail: func(err error) error { return errors.New(err.Error()) }}},
-		{"flattens context errors", "cancel/during Query", faults{fail: func(err error) error { return errors.New(err.Error()) }}},
-		{"reports no rows affected", "results/RowsAffected", faults{result: func(driver.Result) driver.Result { return driver.RowsAffected(0) }}},
-		{"loses the insert id", "results/LastInsertId", faults{result: func(r driver.Result) driver.Result {
-			n, _ := r.RowsAffected()
-			return driver.RowsAffected(n)
-		}}},
-		{"swaps the result's numbers", "results/RowsAffected", faults{result: func(r driver.Result) driver.Result { return swapped{r} }}},
-		{"reads the result too late", "results/read later", lateResults()},
-		{"executes twice", "load/transactions add up", faults{exec: func(do func() (driver.Result, error)) (driver.Result, error) {
-			if _, err := do(); err != nil {
-				return nil, err
-			}
-			return do()
-		}}},
-		{"has a statement sent again after it was executed", "results/RowsAffected", badAfterwards()},
-		{"commits on rollback", "transactions/rollback", faults{rollback: driver.Tx.Commit}},
-		{"commits on rollback", "transactions/rolled back when the context ends", faults{rollback: driver.Tx.Commit}},
-		{"rolls back on commit", "transactions/commit", faults{commit: driver.Tx.Rollback}},
-		{"loses rows", "rows/large result", faults{rows: func(_ *faultyConn, r driver.Rows) driver.Rows { return &limitedRows{r, 1000} }}},
-		{"hides the rows' error", "rows/error at run time", faults{rows: func(_ *faultyConn, r driver.Rows) driver.Rows { return quietRows{r} }}},
-		{"loses the second result set", "rows/multiple result sets", faults{rows: func(_ *faultyConn, r driver.Rows) driver.Rows { return plainRows{r} }}},
-		{"turns the columns round", "columns/names", faults{rows: func(_ *faultyConn, r driver.Rows) driver.Rows { return turnedRows{r} }}},
-		{"cuts rows off at Close", "close/with rows open", faults{rows: func(c *faultyConn, r driver.Rows) driver.Rows { return cutRows{r, c.connector} }}},
-		{"goes by position", "arguments/named", faults{argument: func(v *driver.NamedValue) { v.Name = "" }}},
-		{"keeps a statement's first arguments", "statements/used again and again", faults{first: true}},
-		{"swallows panics", "panics/in a Valuer", faults{check: func(v *driver.NamedValue) (err error) {
-			defer func() {
-				if recover() != nil {
-					err = errors.New("it panicked")
-				}
-			}()
-			v.Value, err = driver.DefaultParameterConverter.ConvertValue(v.Value)
-			return err
-		}}},
-		{"hides the valuer's error", "types/valuer that fails", faults{check: func(v *driver.NamedValue) (err error) {
-			if v.Value, err = driver.DefaultParameterConverter.ConvertValue(v.Value); err != nil {
-				return errors.New(err.Error())
-			}
-			return nil
-		}}},
-		{"takes an empty blob for NULL", "blobs/empty is not null", faults{argument: change(func(b []byte) any {
-			if len(b) == 0 {
-				return nil
-			}
-			return b
-		})}},
-		{"trims texts", "types/strings", faults{argument: change(func(s string) any { return strings.TrimSpace(s) })}},
-		{"cuts integers", "types/integers", faults{argument: change(func(n int64) any { return int64(int32(n)) })}},
-		{"rounds floats", "types/floats", faults{argument: change(func(f float64) any { return float64(float32(f)) })}},
-		{"cuts times to the second", "times/instants", faults{argument: change(func(t time.Time) any { return t.Truncate(time.Second) })}},
-		{"forgets zones", "times/zones", faults{argument: change(func(t time.Time) any {
-			return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
-		})}},
-		{"resets the session", "conns/session state", faults{before: func(inner innerConn) {
-			_, _ = inner.ExecContext(context.Background(), "PRAGMA cache_size = 500", nil)
-		}}},
-	} {
+	for _, test := range knownFaults {
 		t.Run(test.fault+"/"+test.in, func(t *testing.T) {
 			outcome := conformance.Observe(t, faultyTarget(test.faults), test.in)
 			result := outcome.Case(test.in)
@@ -106,6 +41,74 @@ func TestSuiteFindsFaults(t *testing.T) {
 			}
 		})
 	}
+}
+
+// knownFaults are ways to be wrong, each with a case that must fail for it.
+var knownFaults = []struct {
+	fault string
+	in    string
+	faults
+}{
+	{"forgets the context", "cancel/during Exec", faults{context: context.WithoutCancel}},
+	{"does not look at the context first", "cancel/before, on a held connection", faults{context: context.WithoutCancel}},
+	{"spoils a cancelled connection", "cancel/during Exec", faults{spoils: true}},
+	{"flattens errors", "errors/unique violation", faults{fail: func(err error) error { return errors.New(err.Error()) }}},
+	{"flattens context errors", "cancel/during Query", faults{fail: func(err error) error { return errors.New(err.Error()) }}},
+	{"reports no rows affected", "results/RowsAffected", faults{result: func(driver.Result) driver.Result { return driver.RowsAffected(0) }}},
+	{"loses the insert id", "results/LastInsertId", faults{result: func(r driver.Result) driver.Result {
+		n, _ := r.RowsAffected()
+		return driver.RowsAffected(n)
+	}}},
+	{"swaps the result's numbers", "results/RowsAffected", faults{result: func(r driver.Result) driver.Result { return swapped{r} }}},
+	{"reads the result too late", "results/read later", lateResults()},
+	{"executes twice", "load/transactions add up", faults{exec: func(do func() (driver.Result, error)) (driver.Result, error) {
+		if _, err := do(); err != nil {
+			return nil, err
+		}
+		return do()
+	}}},
+	{"has a statement sent again after it was executed", "results/RowsAffected", badAfterwards()},
+	{"commits on rollback", "transactions/rollback", faults{rollback: driver.Tx.Commit}},
+	{"commits on rollback", "transactions/rolled back when the context ends", faults{rollback: driver.Tx.Commit}},
+	{"rolls back on commit", "transactions/commit", faults{commit: driver.Tx.Rollback}},
+	{"loses rows", "rows/large result", faults{rows: func(_ *faultyConn, r driver.Rows) driver.Rows { return &limitedRows{r, 1000} }}},
+	{"hides the rows' error", "rows/error at run time", faults{rows: func(_ *faultyConn, r driver.Rows) driver.Rows { return quietRows{r} }}},
+	{"loses the second result set", "rows/multiple result sets", faults{rows: func(_ *faultyConn, r driver.Rows) driver.Rows { return plainRows{r} }}},
+	{"turns the columns round", "columns/names", faults{rows: func(_ *faultyConn, r driver.Rows) driver.Rows { return turnedRows{r} }}},
+	{"cuts rows off at Close", "close/with rows open", faults{rows: func(c *faultyConn, r driver.Rows) driver.Rows { return cutRows{r, c.connector} }}},
+	{"goes by position", "arguments/named", faults{argument: func(v *driver.NamedValue) { v.Name = "" }}},
+	{"keeps a statement's first arguments", "statements/used again and again", faults{first: true}},
+	{"swallows panics", "panics/in a Valuer", faults{check: func(v *driver.NamedValue) (err error) {
+		defer func() {
+			if recover() != nil {
+				err = errors.New("it panicked")
+			}
+		}()
+		v.Value, err = driver.DefaultParameterConverter.ConvertValue(v.Value)
+		return err
+	}}},
+	{"hides the valuer's error", "types/valuer that fails", faults{check: func(v *driver.NamedValue) (err error) {
+		if v.Value, err = driver.DefaultParameterConverter.ConvertValue(v.Value); err != nil {
+			return errors.New(err.Error())
+		}
+		return nil
+	}}},
+	{"takes an empty blob for NULL", "blobs/empty is not null", faults{argument: change(func(b []byte) any {
+		if len(b) == 0 {
+			return nil
+		}
+		return b
+	})}},
+	{"trims texts", "types/strings", faults{argument: change(func(s string) any { return strings.TrimSpace(s) })}},
+	{"cuts integers", "types/integers", faults{argument: change(func(n int64) any { return int64(int32(n)) })}},
+	{"rounds floats", "types/floats", faults{argument: change(func(f float64) any { return float64(float32(f)) })}},
+	{"cuts times to the second", "times/instants", faults{argument: change(func(t time.Time) any { return t.Truncate(time.Second) })}},
+	{"forgets zones", "times/zones", faults{argument: change(func(t time.Time) any {
+		return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
+	})}},
+	{"resets the session", "conns/session state", faults{before: func(inner innerConn) {
+		_, _ = inner.ExecContext(context.Background(), "PRAGMA cache_size = 500", nil)
+	}}},
 }
 
 // TestFaultlessDriverPasses shows that the failures above are due to the faults,

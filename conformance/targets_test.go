@@ -2,8 +2,10 @@ package conformance_test
 
 import (
 	"database/sql"
+	"strings"
 	"testing"
 
+	_ "github.com/nimue-go/nimue"
 	"github.com/nimue-go/nimue/conformance"
 )
 
@@ -17,6 +19,17 @@ type way struct {
 
 func direct(driver string) way {
 	return way{name: "direct", driver: driver, dsn: unchanged}
+}
+
+// throughNimue is the way to the same database through nimue, with settings.
+func throughNimue(name, driver, settings string) way {
+	return way{name: name, driver: "nimue", dsn: func(own string) string {
+		mark := "?"
+		if strings.Contains(own, "?") {
+			mark = "&"
+		}
+		return driver + ":" + own + mark + settings
+	}}
 }
 
 func unchanged(own string) string { return own }
