@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/nimue-go/nimue/pool"
 )
@@ -58,8 +59,10 @@ func (c *Connector) Driver() driver.Driver { return &Driver{connector: c} }
 // Pool returns the pool, or nil for the empty DSN.
 func (c *Connector) Pool() *pool.Pool { return c.pool }
 
-// Close closes the pool without waiting: leased connections are closed when they
-// are returned. To wait for them, call Shutdown on the Pool first.
+// Close closes the pool. Connections that nobody uses are closed when it returns,
+// unless that takes longer than a second. It does not wait for leased ones: they
+// are closed when they are returned. To wait for them, call Shutdown on the Pool
+// first.
 func (c *Connector) Close() error {
 	if c.pool == nil {
 		return nil
@@ -67,9 +70,18 @@ func (c *Connector) Close() error {
 	return c.close()
 }
 
-// closePool closes a pool and then the inner connector, if that can be closed.
+// settleWithin is how long Connector.Close waits for connections that nobody uses.
+const settleWithin = time.Second
+
+// closePool closes a pool and then the inner connector, if that can be closed. Who
+// closes a *sql.DB may go on to remove its file or to stop its server, so what is
+// not leased is closed by then, if it closes in good time.
 func closePool(p *pool.Pool, inner driver.Connector) error {
-	return errors.Join(p.Close(), closeConnector(inner))
+	err := p.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), settleWithin)
+	defer cancel()
+	_ = p.Settle(ctx) // whatever hangs goes on being closed in the background
+	return errors.Join(err, closeConnector(inner))
 }
 
 func closeConnector(inner driver.Connector) error {

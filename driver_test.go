@@ -10,14 +10,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/nimue-go/nimue"
 	"github.com/nimue-go/nimue/conformance/scripted"
 	"github.com/nimue-go/nimue/conformance/servers"
 	"github.com/nimue-go/nimue/pool"
 	"go.uber.org/goleak"
-
-	_ "github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite"
 )
 
@@ -349,4 +350,44 @@ func ExampleRaw() {
 	// Output:
 	// pings: true
 	// <nil>
+}
+
+// TestCloseClosesWhatNobodyUses: who closes a database may remove its files next.
+func TestCloseClosesWhatNobodyUses(t *testing.T) {
+	slow := scripted.Hooks{Close: func(*scripted.Conn) error { time.Sleep(100 * time.Millisecond); return nil }}
+	bubble(t, pool.Config{MaxConns: 3, MinConns: 3}, slow, func(t *testing.T, f fixture) {
+		synctest.Wait()
+		held, err := f.db.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := held.PingContext(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.db.Close(); err != nil {
+			t.Error(err)
+		}
+		if n := f.Open(); n != 1 {
+			t.Errorf("%d connections are open after Close, want the held one", n)
+		}
+		_ = held.Close()
+		time.Sleep(100 * time.Millisecond)
+	})
+}
+
+// TestCloseGivesUpOnADriverThatHangs after a second.
+func TestCloseGivesUpOnADriverThatHangs(t *testing.T) {
+	slow := scripted.Hooks{Close: func(*scripted.Conn) error { time.Sleep(time.Minute); return nil }}
+	synctest.Test(t, func(t *testing.T) {
+		db := sql.OpenDB(newConnector(t, scripted.New(slow), pool.Config{MinConns: 1}))
+		synctest.Wait()
+		start := time.Now()
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("Close took %v", took)
+		}
+		time.Sleep(time.Minute)
+	})
 }

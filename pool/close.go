@@ -92,7 +92,7 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	n := p.force()
-	p.awaitClosing()
+	<-p.settled()
 	if n == 0 {
 		return nil
 	}
@@ -134,18 +134,31 @@ func (p *Pool) cutOff(c *conn) {
 	p.work.Go(func() { _ = c.wire.Close() })
 }
 
-// awaitClosing waits until nothing but leases is left, which takes closeTimeout
-// at most: every call under way has been told to end, and is given up if it does
-// not.
-func (p *Pool) awaitClosing() {
+// Settle waits until a closed pool has no connection left but leased ones, or
+// until ctx ends. Then, unless something hangs, the files and sockets of all the
+// others are closed. A pool that is not closed never settles.
+func (p *Pool) Settle(ctx context.Context) error {
+	select {
+	case <-p.settled():
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// settled returns a channel that is closed when the pool is closed and nothing
+// but leases is left. After Shutdown that takes closeTimeout at most: every call
+// under way has been told to end, and is given up if it does not.
+func (p *Pool) settled() <-chan struct{} {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.quiet == nil {
 		p.quiet = make(chan struct{})
 	}
-	quiet := p.quiet
-	p.finish()
-	p.mu.Unlock()
-	<-quiet
+	if p.closed {
+		p.finish()
+	}
+	return p.quiet
 }
 
 // awaitWork waits for the goroutines of a drained pool. They are about to end,

@@ -34,6 +34,10 @@ type stmtCache struct {
 // one, or a new one where there is none or where it may still have rows open in
 // this lease. The driver's error is returned as it is. After each use the holder
 // must call Done. prepared tells whether the driver was called.
+//
+// A dropped statement of the same text is closed first: drivers such as pgx hand
+// out their own statement of a text again for as long as one of it is open, and a
+// failed one must not come back that way.
 func (l Lease) Prepare(ctx context.Context, text string) (s *Stmt, prepared bool, err error) {
 	sc := &l.conn.stmts
 	for s = sc.byText[text]; s != nil; s = s.twin {
@@ -45,6 +49,7 @@ func (l Lease) Prepare(ctx context.Context, text string) (s *Stmt, prepared bool
 		}
 	}
 	sc.misses++
+	sc.closeWhere(func(s *Stmt) bool { return s.text == text && s.open != l.seq })
 	inner, err := prepare(ctx, l.conn.inner, text)
 	if err != nil {
 		return nil, true, err
@@ -125,13 +130,18 @@ func (sc *stmtCache) closeDropped(l Lease) {
 	if len(sc.dropped) < dropBatch && l.pool.settings.Load().StmtCache > 0 {
 		return
 	}
+	sc.closeWhere(func(s *Stmt) bool { return s.open != l.seq })
+}
+
+// closeWhere closes some of the dropped statements.
+func (sc *stmtCache) closeWhere(chosen func(*Stmt) bool) {
 	kept := sc.dropped[:0]
 	for _, s := range sc.dropped {
-		if s.open == l.seq {
+		if !chosen(s) {
 			kept = append(kept, s)
-		} else {
-			_ = closeStmt(s.Stmt) // a failure shows at the connection's next use
+			continue
 		}
+		_ = closeStmt(s.Stmt) // a failure shows at the connection's next use
 	}
 	clear(sc.dropped[len(kept):])
 	sc.dropped = kept

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -178,6 +179,35 @@ func TestStatementsAreClosedBeforeTheirHealthyConnection(t *testing.T) {
 		log := d.Log()
 		if slices.Contains(log, "1 stmt-close a") || !slices.Contains(log, "2 stmt-close a") {
 			t.Errorf("calls %v", log)
+		}
+	})
+}
+
+// TestFailedStatementIsClosedBeforeItsTextIsPreparedAgain: pgx gives the same
+// server-side statement for as long as one of its text is open.
+func TestFailedStatementIsClosedBeforeItsTextIsPreparedAgain(t *testing.T) {
+	inBubble(t, scripted.Hooks{}, Config{MaxConns: 1}, func(t *testing.T, p *Pool, d *scripted.Driver) {
+		l := mustAcquire(t, p)
+		s, _, err := l.Prepare(context.Background(), "stale")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Done(s, errors.New("cached plan must not change result type"), false)
+		use(t, l, "other")
+		if n := d.Count("stmt-close"); n != 0 {
+			t.Errorf("%d closed for the sake of another text", n)
+		}
+		use(t, l, "stale")
+		l.Release(Clean)
+		var calls []string
+		for _, call := range d.Log() {
+			if strings.Contains(call, "stale") {
+				calls = append(calls, call)
+			}
+		}
+		want := []string{"1 prepare stale", "1 stmt-close stale", "1 prepare stale", "1 stmt-exec stale"}
+		if !slices.Equal(calls, want) {
+			t.Errorf("calls: %q, want %q", calls, want)
 		}
 	})
 }
