@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -363,4 +364,14 @@ func TestRetryOfACachedStatement(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	})
+}
+
+var registered atomic.Uint64
+
+// register registers a driver under a name of its own, since database/sql takes
+// none back and a test may run more than once.
+func register(prefix string, d driver.Driver) string {
+	name := fmt.Sprintf("%s-%d", prefix, registered.Add(1))
+	sql.Register(name, d)
+	return name
 }

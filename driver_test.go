@@ -99,8 +99,8 @@ func TestOpenOneLineChange(t *testing.T) {
 
 func TestOpenDialsNothing(t *testing.T) {
 	d := scripted.New(scripted.Hooks{})
-	sql.Register("scripted-open", d.Driver())
-	db := mustOpen(t, "scripted-open:x")
+	name := register("scripted-open", d.Driver())
+	db := mustOpen(t, name+":x")
 	if nimue.PoolOf(db) == nil || d.Opened() != 0 {
 		t.Errorf("%d dialled", d.Opened())
 	}
@@ -111,10 +111,10 @@ func TestOpenDialsNothing(t *testing.T) {
 
 func TestBehaviour4NothingIsDialledForABadDSN(t *testing.T) {
 	d := scripted.New(scripted.Hooks{})
-	sql.Register("scripted-bad", d.Driver())
+	name := register("scripted-bad", d.Driver())
 	for _, settings := range []string{"pool_min_conns=-1", "pool_min_conns=11&pool_max_conns=10",
 		"pool_max_conns=0", "pool_init_conns=5&pool_max_conns=4", "pool_ping_timeout=-1s"} {
-		db, err := sql.Open("nimue", "scripted-bad:x?"+settings)
+		db, err := sql.Open("nimue", name+":x?"+settings)
 		if err == nil {
 			db.Close()
 			t.Errorf("%s was accepted", settings)
@@ -171,15 +171,15 @@ func TestEmptyDSNOpensAndFailsAtItsFirstUse(t *testing.T) {
 
 func TestPoolNameShares(t *testing.T) {
 	d := scripted.New(scripted.Hooks{})
-	sql.Register("scripted-share", d.Driver())
-	const dsn = "scripted-share:x?pool_name=shared&pool_max_conns=3"
+	name := register("scripted-share", d.Driver())
+	dsn := name + ":x?pool_name=shared&pool_max_conns=3"
 	first := mustOpen(t, dsn)
-	second := mustOpen(t, "scripted-share:x?pool_max_conns=3&pool_name=shared") // in other words
+	second := mustOpen(t, name+":x?pool_max_conns=3&pool_name=shared") // in other words
 	p := nimue.PoolOf(first)
 	if p != nimue.PoolOf(second) {
 		t.Fatal("two pools")
 	}
-	if _, err := sql.Open("nimue", "scripted-share:y?pool_name=shared"); err == nil || !strings.Contains(err.Error(), "shared") {
+	if _, err := sql.Open("nimue", name+":y?pool_name=shared"); err == nil || !strings.Contains(err.Error(), "shared") {
 		t.Errorf("another DSN of that name: %v", err)
 	}
 	first.Close()
@@ -197,7 +197,7 @@ func TestPoolNameShares(t *testing.T) {
 	if err := third.Ping(); err != nil {
 		t.Error(err)
 	}
-	if unnamed := mustOpen(t, "scripted-share:x"); nimue.PoolOf(unnamed) == nimue.PoolOf(mustOpen(t, "scripted-share:x")) {
+	if unnamed := mustOpen(t, name+":x"); nimue.PoolOf(unnamed) == nimue.PoolOf(mustOpen(t, name+":x")) {
 		t.Error("pools without a name are shared")
 	}
 }
@@ -206,10 +206,10 @@ func TestDriverOpenSharesOnePoolPerDSN(t *testing.T) {
 	// A wrapper that hides driver.DriverContext makes database/sql open every
 	// connection by Driver.Open.
 	d := scripted.New(scripted.Hooks{})
-	sql.Register("scripted-old", d.Driver())
+	name := register("scripted-old", d.Driver())
 	inner := mustOpen(t, "").Driver()
-	sql.Register("hides-context", struct{ driver.Driver }{inner})
-	db, err := sql.Open("hides-context", "scripted-old:x?pool_max_conns=2")
+	later := register("hides-context", struct{ driver.Driver }{inner})
+	db, err := sql.Open(later, name+":x?pool_max_conns=2")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,8 +241,8 @@ func TestDriverOpenSharesOnePoolPerDSN(t *testing.T) {
 
 func TestOldDriverWithoutConnector(t *testing.T) {
 	d := scripted.New(scripted.Hooks{})
-	sql.Register("scripted-openonly", struct{ driver.Driver }{d.Driver()})
-	db := mustOpen(t, "scripted-openonly:x")
+	name := register("scripted-openonly", struct{ driver.Driver }{d.Driver()})
+	db := mustOpen(t, name+":x")
 	mustExec(t, db, "x")
 	if d.Count("exec x") != 1 {
 		t.Errorf("calls %v", d.Log())
@@ -256,12 +256,12 @@ func (panicking) Open(string) (driver.Conn, error)               { panic("boom")
 func (panicking) OpenConnector(string) (driver.Connector, error) { panic("boom") }
 
 func TestInnerDriverThatPanics(t *testing.T) {
-	sql.Register("panics", panicking{})
-	sql.Register("panics-later", struct{ driver.Driver }{panicking{}})
-	if _, err := sql.Open("nimue", "panics:x"); err == nil || !strings.Contains(err.Error(), "boom") {
+	name := register("panics", panicking{})
+	later := register("panics-later", struct{ driver.Driver }{panicking{}})
+	if _, err := sql.Open("nimue", name+":x"); err == nil || !strings.Contains(err.Error(), "boom") {
 		t.Errorf("OpenConnector: %v", err)
 	}
-	err := mustOpen(t, "panics-later:x").Ping()
+	err := mustOpen(t, later+":x").Ping()
 	var pe *pool.PanicError
 	if !errors.As(err, &pe) || !strings.Contains(err.Error(), "boom") {
 		t.Errorf("Connect: %v", err)

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -51,8 +50,6 @@ func TestLogLevel(t *testing.T) {
 	}
 }
 
-var logDrivers atomic.Int32
-
 // workAndFail has a pool fail to connect once, be exhausted once, and close.
 func workAndFail(t *testing.T, settings string) {
 	t.Helper()
@@ -62,8 +59,7 @@ func workAndFail(t *testing.T, settings string) {
 		}
 		return nil
 	}})
-	name := "scripted-log" + string(rune('a'+logDrivers.Add(1)))
-	sql.Register(name, d.Driver())
+	name := register("scripted-log", d.Driver())
 	db, err := sql.Open("nimue", name+":app:hunter2@host?"+settings)
 	if err != nil {
 		t.Fatal(err)
@@ -91,8 +87,8 @@ func workAndFail(t *testing.T, settings string) {
 // A secret in SQL of the DSN must not come back in the database's complaint.
 func TestInitSQLErrorCarriesNoSecret(t *testing.T) {
 	d := scripted.New(scripted.Hooks{Exec: scriptedRefusal})
-	sql.Register("scripted-initsecret", d.Driver())
-	db := mustOpen(t, "scripted-initsecret:x?pool_init_sql=SET+PASSWORD+%3D+%27hunter2%27")
+	name := register("scripted-initsecret", d.Driver())
+	db := mustOpen(t, name+":x?pool_init_sql=SET+PASSWORD+%3D+%27hunter2%27")
 	err := db.Ping()
 	if !errors.Is(err, errRefusal) || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("error %v", err)
