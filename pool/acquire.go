@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"database/sql/driver"
+	"io"
 	"time"
 )
 
@@ -69,12 +70,12 @@ func (p *Pool) Reacquire(ctx context.Context, last Lease) (Lease, error) {
 			p.log.refused(err)
 			return Lease{}, err
 		}
-		reason, ok := p.makeReady(ctx, c)
-		if ok {
+		reason, err := p.makeReady(ctx, c)
+		if err == nil {
 			p.discard(w)
 			return Lease{p, c, seq}, nil
 		}
-		p.reject(c, seq, reason)
+		p.reject(c, seq, reason, p.Classify(err) == Discard)
 		if err := ctx.Err(); err != nil {
 			p.discard(w)
 			return Lease{}, err
@@ -83,13 +84,16 @@ func (p *Pool) Reacquire(ctx context.Context, last Lease) (Lease, error) {
 }
 
 // reject retires a connection that proved bad on its way to its borrower.
-func (p *Pool) reject(c *conn, seq uint64, reason Reason) {
+func (p *Pool) reject(c *conn, seq uint64, reason Reason, dead bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case c.lease.end(seq):
 		p.leasedN--
 		p.retire(c, reason)
+		if dead {
+			p.suspectAll()
+		}
 		p.serve()
 	case c.lease.endRevoked(seq):
 		p.closeRevoked(c)
@@ -109,7 +113,7 @@ func (p *Pool) take(ctx context.Context, prefer *conn, again **waiter) (*conn, u
 	cfg := p.settings.Load()
 	if p.queue.len == 0 {
 		if c := p.choose(cfg, prefer); c != nil {
-			seq := p.lend(c)
+			seq := p.lend(c, false)
 			if cfg.MinIdleConns > 0 {
 				p.dial()
 			}
@@ -169,21 +173,26 @@ func (p *Pool) nextIdle(cfg *Config) *conn {
 
 // mustCheck tells whether c must be verified before it may be lent.
 func (p *Pool) mustCheck(c *conn, cfg *Config) bool {
+	if c.proof < p.doubt {
+		return c.canVerify(cfg)
+	}
 	switch cfg.CheckOnAcquire {
 	case CheckNever:
 		return false
 	case CheckAlways:
 		return c.canVerify(cfg)
 	default:
-		return c.stale && c.canVerify(cfg)
+		return c.stale && c.watcher == nil && c.canVerify(cfg)
 	}
 }
 
-// lend starts a lease of c, which is in no list.
-func (p *Pool) lend(c *conn) uint64 {
+// lend starts a lease of c, which is in no list. passedOn says that it was at work
+// just now.
+func (p *Pool) lend(c *conn, passedOn bool) uint64 {
 	seq := c.lease.seq()
 	c.lease.begin(seq)
 	c.state = leased
+	c.lentAt, c.passedOn = p.moment, passedOn
 	c.used++
 	p.leasedN++
 	p.counters.Acquires++
@@ -294,10 +303,10 @@ func (p *Pool) acquireError(kind error, waited time.Duration, ctxErr error) *Acq
 }
 
 // grant gives c, which is in no list, to the longest waiting caller.
-func (p *Pool) grant(c *conn) {
+func (p *Pool) grant(c *conn, passedOn bool) {
 	w := p.queue.front.of
 	p.queue.remove(&w.link)
-	w.conn, w.seq, w.err = c, p.lend(c), nil
+	w.conn, w.seq, w.err = c, p.lend(c, passedOn), nil
 	p.counters.WaitTime += p.now() - w.since
 	w.ready <- struct{}{}
 }
@@ -322,7 +331,7 @@ func (p *Pool) serve() {
 		}
 		if !p.mustCheck(c, cfg) {
 			p.idle.remove(&c.link)
-			p.grant(c)
+			p.grant(c, false)
 			continue
 		}
 		if p.serving >= p.queue.len {
@@ -331,22 +340,30 @@ func (p *Pool) serve() {
 		p.check(c, cfg, true)
 	}
 	p.dial()
+	if p.outage.failures > 0 && p.queue.len > 0 {
+		now := p.now()
+		p.answerHopeless(now)
+		if ends := p.outage.graceEnds(cfg); ends > now {
+			p.wakeBy(ends)
+		}
+	}
 }
 
 // makeReady does what is due on a connection between two borrowers, on the time
-// of the new one: a look whether the peer is still there, and ResetSession, as
-// database/sql does. Without success, c is to be retired for the reason given.
-func (p *Pool) makeReady(ctx context.Context, c *conn) (Reason, bool) {
-	if c.socket != nil && peerClosed(c.socket) {
-		return ReasonPeerClosed, false
+// of the new one: a look whether the peer is still there, unless the connection
+// comes straight from the one before, and ResetSession, as database/sql does. With
+// an error, c is to be retired for the reason given.
+func (p *Pool) makeReady(ctx context.Context, c *conn) (Reason, error) {
+	if c.socket != nil && !c.passedOn && peerClosed(c.socket) {
+		return ReasonPeerClosed, io.EOF
 	}
 	if c.resetter == nil || c.clean || c.used == 1 {
 		c.clean = false
-		return 0, true
+		return 0, nil
 	}
 	err := resetSession(ctx, c.resetter)
 	if err != nil {
 		p.log.resetFailed("ResetSession", err)
 	}
-	return ReasonResetFailed, err == nil
+	return ReasonResetFailed, err
 }

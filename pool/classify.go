@@ -20,8 +20,12 @@ const (
 	Keep
 	// Suspect: the connection must be verified before it is lent again.
 	Suspect
-	// Discard: the connection is unusable.
+	// Discard: the connection is unusable, and what it died of may concern the
+	// others.
 	Discard
+	// Demoted: the server may have become read-only, as after a failover. The
+	// connection is sound. Config.CheckRole is asked once it is returned.
+	Demoted
 )
 
 // Classify judges an error that an operation on a connection returned: first by
@@ -34,8 +38,8 @@ func (p *Pool) Classify(err error) Verdict {
 	if err == nil {
 		return Keep
 	}
-	if p.classify != nil {
-		if v := p.classify(err); v != Unknown {
+	if classify := p.settings.Load().Classify; classify != nil {
+		if v := classify(err); v != Unknown {
 			return v
 		}
 	}

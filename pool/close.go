@@ -12,12 +12,20 @@ import (
 func (p *Pool) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
-		return
+	if !p.closed {
+		p.renew(ReasonReset)
 	}
+}
+
+// renew begins a new generation of connections.
+func (p *Pool) renew(reason Reason) {
 	p.gen++
 	for p.idle.len > 0 {
-		p.retireIdle(p.idle.back.of, ReasonReset)
+		c := p.idle.back.of
+		if reason == ReasonDemoted {
+			p.lose(c) // nobody asked for it to go
+		}
+		p.retireIdle(c, reason)
 	}
 	p.serve()
 }

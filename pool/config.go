@@ -28,6 +28,7 @@ const (
 	DefaultMaxConnLifetime   = time.Hour
 	DefaultMaxConnIdleTime   = 30 * time.Minute
 	DefaultAcquireTimeout    = 30 * time.Second
+	DefaultOutageGrace       = 5 * time.Second
 	DefaultConnectTimeout    = 10 * time.Second
 	DefaultHealthCheckPeriod = 15 * time.Second
 	DefaultPingTimeout       = 5 * time.Second
@@ -108,6 +109,14 @@ type Config struct {
 	// ConnectTimeout bounds one connect, InitSQL included. Default 10s.
 	ConnectTimeout time.Duration
 
+	// OutageGrace is how long callers wait out an outage unknowingly: from the
+	// first connect that failed for a reason that may pass, they wait for one
+	// that succeeds. Past it they fail at once, with ErrUnavailable and the
+	// last connect error, unless a connection is out that could come back.
+	// Default 5s; None: they fail at the first connect error and with it, as
+	// database/sql has it.
+	OutageGrace time.Duration
+
 	// HealthCheckPeriod is how long an idle connection may go unverified
 	// before the keeper verifies it. Default 15s; None: never.
 	HealthCheckPeriod time.Duration
@@ -131,14 +140,34 @@ type Config struct {
 	// 128; None: none.
 	StmtCache int
 
+	// Health, if set, verifies a connection, in place of HealthQuery and Ping.
+	// It must end with its context.
+	Health func(context.Context, driver.Conn) error
 	// NetConn, if set, tells the network connection beneath a driver's
-	// connection, or nil if there is none. With it the pool can see without a
-	// round trip that the peer has closed (Unix), and Shutdown can cut off a
-	// connection in the midst of a call.
+	// connection, or nil if there is none. With it the pool knows without a
+	// round trip when the peer has closed (Unix), and can cut off a connection
+	// in the midst of a call. Without it, a NetConn method of the driver's
+	// connection counts, or what the dialer told by NoteSocket.
 	NetConn func(driver.Conn) net.Conn
 	// Classify, if set, judges an error that an operation returned, before
 	// the generic rules do; Unknown leaves it to them.
 	Classify func(error) Verdict
+	// Permanent, if set, tells that a connect's error will not pass by itself
+	// (a wrong password, say), so that nobody is kept waiting for it to. The
+	// generic rules come after it.
+	Permanent func(error) bool
+	// CheckRole, if set, confirms a Demoted verdict: it asks the server
+	// whether it accepts no writes at all, from anybody.
+	CheckRole func(context.Context, driver.Conn) (demoted bool, err error)
+	// Constrain, if set, refuses configurations that the inner driver or
+	// database cannot work with, and may fill in what it needs. It is called
+	// by New and Update, with a Config whose defaults are still open.
+	Constrain func(*Config) error
+	// BeforeConnect, if set, is called before every connect, within
+	// ConnectTimeout, and returns the connector to be used for it: the given
+	// one, or another with fresh credentials or the address that service
+	// discovery tells. Its error is a connect error.
+	BeforeConnect func(context.Context, driver.Connector) (driver.Connector, error)
 	// AfterConnect, if set, is called with every new connection, after
 	// InitSQL and within ConnectTimeout; an error closes the connection.
 	AfterConnect func(context.Context, driver.Conn) error
@@ -167,6 +196,7 @@ func (c Config) WithDefaults() Config {
 	setDefault(&c.MaxConnIdleTime, DefaultMaxConnIdleTime)
 	setDefault(&c.AcquireTimeout, DefaultAcquireTimeout)
 	setDefault(&c.ConnectTimeout, DefaultConnectTimeout)
+	setDefault(&c.OutageGrace, DefaultOutageGrace)
 	setDefault(&c.HealthCheckPeriod, DefaultHealthCheckPeriod)
 	setDefault(&c.PingTimeout, DefaultPingTimeout)
 	setDefault(&c.StmtCache, DefaultStmtCache)
@@ -178,4 +208,22 @@ func setDefault[T comparable](field *T, value T) {
 	if *field == zero {
 		*field = value
 	}
+}
+
+// keepFunctions takes over what Update does not change.
+func (c *Config) keepFunctions(from *Config) {
+	c.Health, c.NetConn, c.Classify, c.Permanent = from.Health, from.NetConn, from.Classify, from.Permanent
+	c.CheckRole, c.Constrain, c.BeforeConnect = from.CheckRole, from.Constrain, from.BeforeConnect
+	c.AfterConnect, c.Redact, c.Logger = from.AfterConnect, from.Redact, from.Logger
+}
+
+// check applies Constrain and validates.
+func (c *Config) check() (err error) {
+	if c.Constrain != nil {
+		defer catch("Constrain", &err)
+		if err := c.Constrain(c); err != nil {
+			return err
+		}
+	}
+	return c.Validate()
 }

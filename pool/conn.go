@@ -30,8 +30,10 @@ type conn struct {
 	validator driver.Validator       // nil where the driver has none
 	wire      net.Conn               // the innermost network connection; nil where it cannot be reached
 	socket    syscall.RawConn        // beneath wire; nil where it cannot be reached
-	born      time.Duration          // since Pool.epoch, as all times here
-	gen       uint64                 // Pool.gen when its connect began
+	watcher   *watcher               // that watches socket; nil where nothing does
+	watchID   uint64
+	born      time.Duration // since Pool.epoch, as all times here
+	gen       uint64        // Pool.gen when its connect began
 
 	state    state
 	link     node[conn]    // in Pool.idle while idle
@@ -46,6 +48,12 @@ type conn struct {
 	lastUsed time.Duration
 	verified time.Duration // when a verification last succeeded
 	stale    bool          // neither used nor verified for freshFor
+	proof    uint64        // Pool.moment when it last proved that it works
+	lentAt   uint64        // Pool.moment when it was last lent
+	passedOn bool          // lent straight from its last borrower or verification
+	hungUp   bool          // its peer has closed; set before it is in Pool.all, too
+	slow     bool          // its verification takes so long that it may be sacrificed
+	giveUp   func()        // ends its verification; set while one is under way
 
 	lease leaseWord
 	clean bool // ResetSession has been called since the last lease
@@ -105,13 +113,19 @@ func (w *leaseWord) endRevoked(seq uint64) bool {
 	return w.CompareAndSwap(seq<<seqShift|revokedBit|busyBit, (seq+1)<<seqShift)
 }
 
-func newConn(inner driver.Conn, cfg *Config) *conn {
+func newConn(inner driver.Conn, cfg *Config, dialled *socketNote) *conn {
 	c := &conn{inner: inner}
 	c.link.of = c
 	c.resetter, _ = inner.(driver.SessionResetter)
 	c.validator, _ = inner.(driver.Validator)
-	if cfg.NetConn != nil {
+	tells, ok := inner.(interface{ NetConn() net.Conn })
+	switch {
+	case cfg.NetConn != nil:
 		c.wire, c.socket = rawConn(cfg.NetConn(inner))
+	case ok:
+		c.wire, c.socket = rawConn(tells.NetConn())
+	default:
+		c.wire, c.socket = dialled.socket()
 	}
 	c.lease.Store(1 << seqShift)
 	return c
@@ -134,6 +148,7 @@ const (
 	ReasonReset                     // Pool.Reset: an older generation
 	ReasonClosed                    // the pool was closed
 	ReasonForced                    // Shutdown ran out of time
+	ReasonDemoted                   // its server has become read-only
 	reasons
 )
 
@@ -143,7 +158,7 @@ const NumReasons = int(reasons)
 // String returns the reason as it appears in logs and statistics.
 func (r Reason) String() string {
 	names := [...]string{"broken", "peer closed", "unhealthy", "reset failed", "lifetime", "idle time",
-		"uses", "idle limit", "limit", "reset", "closed", "forced"}
+		"uses", "idle limit", "limit", "reset", "closed", "forced", "demoted"}
 	if int(r) < len(names) {
 		return names[r]
 	}

@@ -7,12 +7,6 @@ import (
 	"time"
 )
 
-// The backoff between connects that nobody would notice the lack of.
-const (
-	firstBackoff = 10 * time.Millisecond
-	lastBackoff  = 5 * time.Second
-)
-
 // wanted is how many connects should be under way for waiters and floors.
 //
 // One quarter of Config.MaxConnecting is not used for waiters while connections
@@ -23,38 +17,46 @@ func (p *Pool) wanted(cfg *Config) int {
 	if p.leasedN > 0 {
 		usable -= cfg.MaxConnecting / 4
 	}
-	standing := p.idle.len + p.leasedN + p.verifyingN
 	return max(
 		min(p.queue.len-p.serving, usable),
-		cfg.MinConns-standing,
+		cfg.MinConns-p.standing(),
 		cfg.MinIdleConns-p.idle.len-p.verifyingN+min(p.queue.len, p.connecting),
 		p.replacing,
 		p.initial,
+		len(p.lost),
 	)
 }
 
-// dial begins the connects that are wanted, as far as the limits allow.
+// dial begins the connects that are wanted, as far as the limits allow. In an
+// outage that is one at a time, when the prober's time has come.
 func (p *Pool) dial() {
 	if p.closed {
 		return
 	}
 	cfg := p.settings.Load()
-	n := min(p.wanted(cfg), cfg.MaxConnecting) - p.connecting
-	n = min(n, cfg.MaxConns-p.total())
-	if n <= 0 {
-		return
-	}
-	if p.failures > 0 && p.now() < p.retryAt {
-		// After a failure only a caller who has nothing else to wait for is
-		// worth a dial at once; the keeper will try for all others.
-		if p.queue.len == 0 || p.live() > 0 {
-			p.wakeBy(p.retryAt)
+	wanted := p.wanted(cfg)
+	if p.outage.failures > 0 {
+		if !p.outage.permanent {
+			wanted = max(wanted, 1) // so that it is known when it ends
+		}
+		if wanted <= 0 || p.connecting > 0 {
 			return
 		}
-		n = 1
+		// Without a grace, a caller with nothing else to hope for asks the server.
+		forced := cfg.OutageGrace <= 0 && !p.outage.permanent && p.queue.len > 0 && p.standing() == 0
+		if at := p.outage.probeAt(p.queue.len > 0); !forced && p.now() < at {
+			p.wakeBy(at)
+			return
+		}
+		wanted = 1
+	}
+	n := min(wanted, cfg.MaxConnecting) - p.connecting
+	room := cfg.MaxConns - p.total()
+	if room < n && p.queue.len > p.serving {
+		p.sacrifice(n - room)
 	}
 	waiting, gen := p.queue.front, p.gen
-	for range n {
+	for range min(n, room) {
 		values := context.Background()
 		if waiting != nil {
 			values, waiting = waiting.of.values, waiting.next
@@ -68,11 +70,15 @@ func (p *Pool) dial() {
 // whose behalf it was begun, but with that caller's values, for tracing drivers.
 type dialContext struct {
 	context.Context
-	values context.Context
+	values  context.Context
+	dialled *socketNote
 }
 
 // Value returns the caller's value for key.
 func (d dialContext) Value(key any) any {
+	if _, ok := key.(socketKey); ok {
+		return d.dialled
+	}
 	if v := d.Context.Value(key); v != nil {
 		return v
 	}
@@ -91,14 +97,15 @@ func (p *Pool) connect(values context.Context, cfg *Config, gen uint64) {
 		p.locked(func() {
 			if !settled {
 				settled = true
-				p.connectFailed(err)
+				p.connectFailed(err, false)
 			}
 		})
 		p.log.connectFailed(err)
 	})
 	defer watchdog.Stop()
 
-	c, err := p.establish(dialContext{ctx, values}, cfg)
+	c, err := p.establish(dialContext{ctx, values, &socketNote{}}, cfg)
+	permanent := err != nil && ctx.Err() == nil && p.permanentError(err)
 	if err != nil && cfg.Redact != nil {
 		err = cfg.Redact(err)
 	}
@@ -119,7 +126,7 @@ func (p *Pool) connect(values context.Context, cfg *Config, gen uint64) {
 	case settled:
 	case err != nil:
 		settled = true
-		p.connectFailed(err)
+		p.connectFailed(err, permanent)
 	default:
 		settled = true
 		c.gen = gen
@@ -128,8 +135,12 @@ func (p *Pool) connect(values context.Context, cfg *Config, gen uint64) {
 }
 
 // establish connects and initialises the session; on failure nothing is left open.
-func (p *Pool) establish(ctx context.Context, cfg *Config) (*conn, error) {
-	inner, err := connect(ctx, p.connector)
+func (p *Pool) establish(ctx dialContext, cfg *Config) (*conn, error) {
+	connector, err := beforeConnect(ctx, cfg, p.connector)
+	if err != nil {
+		return nil, &ConnectError{Pool: p.name, Step: "before connecting", Err: err}
+	}
+	inner, err := connect(ctx, connector)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +148,9 @@ func (p *Pool) establish(ctx context.Context, cfg *Config) (*conn, error) {
 		_ = closeInner(inner) // what went wrong before is the news
 		return nil, err
 	}
-	return newConn(inner, cfg), nil
+	c := newConn(inner, cfg, ctx.dialled)
+	p.watch(c)
+	return c, nil
 }
 
 // connected takes a new connection into the pool.
@@ -145,7 +158,7 @@ func (p *Pool) connected(c *conn) {
 	cfg := p.settings.Load()
 	p.connecting--
 	p.initial = max(p.initial-1, 0)
-	p.failures, p.lastErr = 0, nil
+	p.outage, p.lastErr = outage{}, nil
 	p.counters.Connects++
 	now := p.now()
 	c.born, c.lastUsed, c.verified = now, now, now
@@ -156,8 +169,9 @@ func (p *Pool) connected(c *conn) {
 			c.expires += rand.N(cfg.MaxConnLifetimeJitter + 1)
 		}
 	}
-	p.returns++
-	c.order = p.returns
+	p.moment++
+	c.order, c.proof = p.moment, p.moment
+	p.replaces(c)
 	c.at = len(p.all)
 	p.all = append(p.all, c)
 	p.offer(c)
@@ -168,9 +182,8 @@ func (p *Pool) connected(c *conn) {
 	p.wakeBy(p.due(c, cfg, now))
 }
 
-// connectFailed accounts for a connect that failed, and answers the callers who
-// have nothing left to wait for: no connection is out that could come back.
-func (p *Pool) connectFailed(err error) {
+// connectFailed accounts for a connect that failed.
+func (p *Pool) connectFailed(err error, permanent bool) {
 	p.connecting--
 	p.initial = max(p.initial-1, 0)
 	p.counters.ConnectErrors++
@@ -179,15 +192,8 @@ func (p *Pool) connectFailed(err error) {
 		return
 	}
 	p.lastErr = err
-	p.failures++
-	backoff := min(firstBackoff<<min(p.failures-1, 16), lastBackoff)
-	p.retryAt = p.now() + backoff/2 + rand.N(backoff/2+1)
-	if p.live() == 0 {
-		for p.queue.len > 0 {
-			p.counters.Failed++
-			p.refuse(p.queue.front.of, err)
-		}
-	}
-	p.dial()
-	p.wakeBy(p.retryAt)
+	now := p.now()
+	p.outage.failedProbe(now, permanent, rand.N[time.Duration])
+	p.answerHopeless(now) // with this error, and not with the next probe's
+	p.serve()
 }

@@ -18,7 +18,7 @@ var errRefused = errors.New("connection refused")
 
 func TestConnectErrorReachesTheCallerAsItIs(t *testing.T) {
 	hooks := scripted.Hooks{Connect: func(context.Context, int) error { return errRefused }}
-	inBubble(t, hooks, Config{}, func(t *testing.T, p *Pool, d *scripted.Driver) {
+	inBubble(t, hooks, Config{OutageGrace: None}, func(t *testing.T, p *Pool, d *scripted.Driver) {
 		if _, err := p.Acquire(context.Background()); err != errRefused {
 			t.Errorf("error %v, want the driver's own", err)
 		}
@@ -35,7 +35,7 @@ func TestBehaviour20CapacityIsWholeAfterFailedConnects(t *testing.T) {
 		}
 		return nil
 	}}
-	inBubble(t, hooks, Config{MaxConns: 5}, func(t *testing.T, p *Pool, d *scripted.Driver) {
+	inBubble(t, hooks, Config{MaxConns: 5, OutageGrace: None}, func(t *testing.T, p *Pool, d *scripted.Driver) {
 		for range 20 {
 			if _, err := p.Acquire(context.Background()); !errors.Is(err, errRefused) {
 				t.Fatal(err)
@@ -157,7 +157,7 @@ func TestConnectsAreBounded(t *testing.T) {
 
 func TestConnectTimesOut(t *testing.T) {
 	hooks := scripted.Hooks{Connect: func(ctx context.Context, n int) error { <-ctx.Done(); return ctx.Err() }}
-	inBubble(t, hooks, Config{Name: "orders"}, func(t *testing.T, p *Pool, d *scripted.Driver) {
+	inBubble(t, hooks, Config{Name: "orders", OutageGrace: None}, func(t *testing.T, p *Pool, d *scripted.Driver) {
 		start := time.Now()
 		_, err := p.Acquire(context.Background())
 		if took := time.Since(start); took != DefaultConnectTimeout {
@@ -180,7 +180,7 @@ func TestHungConnectLosesNoSlot(t *testing.T) {
 			}
 			return nil
 		}})
-		p, err := New(d, Config{MaxConns: 1})
+		p, err := New(d, Config{MaxConns: 1, OutageGrace: None})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -215,6 +215,7 @@ func TestPanickingDriver(t *testing.T) {
 			if !errors.As(err, &pe) || pe.In != "Connect" || !errors.Is(err, errRefused) || len(pe.Stack) == 0 {
 				t.Errorf("error %v", err)
 			}
+			time.Sleep(firstBackoff)
 			mustAcquire(t, p).Release(Clean)
 			d.Script(func(h *scripted.Hooks) { h.Connect = nil })
 			d.Forget(1) // it panicked half-way and nobody can close it
@@ -274,6 +275,7 @@ func TestAfterConnect(t *testing.T) {
 		if d.Open() != 0 {
 			t.Error("left open")
 		}
+		time.Sleep(firstBackoff)
 		mustAcquire(t, p).Release(Clean)
 		if seen != 2 {
 			t.Errorf("called with %d", seen)

@@ -16,7 +16,8 @@ var (
 	ErrAcquireTimeout = errors.New("nimue: acquire timeout")
 	// ErrClosed: the pool is closed.
 	ErrClosed = errors.New("nimue: pool closed")
-	// ErrUnavailable: the database cannot be reached.
+	// ErrUnavailable: the database has been out of reach for longer than
+	// Config.OutageGrace.
 	ErrUnavailable = errors.New("nimue: database unavailable")
 )
 
@@ -26,13 +27,14 @@ var (
 // the last connect error if the pool has connected nothing since.
 type AcquireError struct {
 	Pool    string
-	Kind    error         // ErrExhausted, ErrAcquireTimeout, ErrClosed, or nil: cancelled
+	Kind    error         // ErrExhausted, ErrAcquireTimeout, ErrClosed, ErrUnavailable, or nil: cancelled
 	Waited  time.Duration // how long the caller waited
 	InUse   int
 	Idle    int
-	Waiting int   // callers still in the queue
-	Context error // the caller's context error, or nil
-	Connect error // the last connect error, or nil
+	Waiting int           // callers still in the queue
+	Outage  time.Duration // with ErrUnavailable: since when no connect has succeeded
+	Context error         // the caller's context error, or nil
+	Connect error         // the last connect error, or nil
 }
 
 // Error says it all on one line.
@@ -45,6 +47,8 @@ func (e *AcquireError) Error() string {
 		b.WriteString("pool closed")
 	case ErrExhausted:
 		fmt.Fprintf(&b, "pool exhausted: no connection free and no more callers may wait %s", counts)
+	case ErrUnavailable:
+		fmt.Fprintf(&b, "database unavailable for %v %s", roundWait(e.Outage), counts)
 	default:
 		fmt.Fprintf(&b, "no connection after %v %s", roundWait(e.Waited), counts)
 	}
@@ -86,6 +90,8 @@ type ConnectError struct {
 	Pool string
 	Step string // what was being done
 	Err  error
+
+	setup bool // the connection itself could be made
 }
 
 // Error names the pool and the step.

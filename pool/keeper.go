@@ -59,6 +59,7 @@ func (p *Pool) tend(now time.Duration) time.Duration {
 	p.expireConns(now, cfg)
 	p.expireIdle(now, cfg)
 	p.verifyDue(now, cfg)
+	p.forgetLost(now, cfg)
 	p.serve()
 	next := p.wakeAt
 	for _, c := range p.all {

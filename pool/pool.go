@@ -14,7 +14,6 @@ import (
 type Pool struct {
 	connector driver.Connector
 	name      string
-	classify  func(error) Verdict
 	log       *logger
 	epoch     time.Time
 
@@ -32,6 +31,10 @@ type Pool struct {
 	updating sync.Mutex
 	given    Config // as the user gave it, defaults open
 
+	// watching guards the making of watcher. It is taken alone.
+	watching sync.Mutex
+	watcher  *watcher // nil until a connection has a socket
+
 	// mu guards everything below and the second group of conn's fields. No
 	// other lock is taken and no driver is called while it is held.
 	mu      sync.Mutex
@@ -39,7 +42,8 @@ type Pool struct {
 	drained chan struct{} // closed when the pool is closed and no connection is left
 	quiet   chan struct{} // closed when the pool is closed and all is leased or gone; nil: nobody asked
 	gen     uint64        // Reset increments it; older connections are retired
-	returns uint64        // counts releases: the order of the idle list
+	moment  uint64        // counts returns and verifications: the order of the idle list, and what is compared for suspicion
+	doubt   uint64        // what has not proved itself since then is under suspicion
 	tick    uint64        // counts the keeper's rounds
 	wakeAt  time.Duration // when the keeper wakes next
 	tending bool          // the keeper is at work
@@ -58,11 +62,14 @@ type Pool struct {
 	serving    int // verifications that waiters count on
 	replacing  int // connections with replace set
 	initial    int // connects still to be made for InitConns
+	lost       []lost
 
-	failures int           // connects that failed since one succeeded
-	retryAt  time.Duration // no speculative connect before then
-	lastErr  error         // of the last connect, nil once one succeeds
-	counters Counters
+	outage    outage
+	lastErr   error         // of the last connect, nil once one succeeds
+	pingTime  time.Duration // of a successful verification, smoothed
+	demotions int           // renewals because of a role failure, of late
+	demoteAt  time.Duration // no other one before then
+	counters  Counters
 }
 
 // New makes a pool over an inner driver's connector. It dials nothing itself;
@@ -72,12 +79,11 @@ func New(connector driver.Connector, cfg Config) (*Pool, error) {
 	if connector == nil {
 		return nil, errors.New("nimue: the inner driver.Connector is nil")
 	}
-	if err := cfg.Validate(); err != nil {
+	if err := cfg.check(); err != nil {
 		return nil, err
 	}
 	p := &Pool{
 		connector: connector,
-		classify:  cfg.Classify,
 		epoch:     time.Now(),
 		kick:      make(chan struct{}, 1),
 		drained:   make(chan struct{}),
@@ -116,12 +122,11 @@ func (p *Pool) Update(change func(*Config)) error {
 	cfg := p.given
 	change(&cfg)
 	cfg.Name, cfg.InitConns = p.given.Name, p.given.InitConns
-	cfg.NetConn, cfg.Classify, cfg.AfterConnect, cfg.Redact, cfg.Logger =
-		p.given.NetConn, p.given.Classify, p.given.AfterConnect, p.given.Redact, p.given.Logger
+	cfg.keepFunctions(&p.given)
 	if cfg.InitConns > 0 {
 		cfg.InitConns = None // it has had its effect; a lower limit must not trip over it
 	}
-	if err := cfg.Validate(); err != nil {
+	if err := cfg.check(); err != nil {
 		return err
 	}
 	settings := cfg.WithDefaults()

@@ -19,6 +19,13 @@ const (
 	OpenTx
 	// Broken: it is unusable and must be closed.
 	Broken
+	// Dead: it is unusable, of a cause that may concern the others too.
+	Dead
+	// TimedOut: the server did not answer in time. It is verified before it is
+	// lent again, and so are all that proved nothing since this lease began.
+	TimedOut
+	// RoleDoubt: the server said that it is read-only. Config.CheckRole decides.
+	RoleDoubt
 )
 
 // Release gives the connection back. It is quick: what needs the server (a
@@ -35,18 +42,24 @@ func (l Lease) Release(o Outcome) {
 		}
 		return
 	}
-	if o&Broken == 0 && c.validator != nil && !isValid(c.validator) {
+	if o&(Broken|Dead) == 0 && c.validator != nil && !isValid(c.validator) {
 		o |= Broken
 	}
 	c.clean = false
 	cfg := p.settings.Load()
-	work := o&(Suspicious|OpenTx) != 0 || len(cfg.ResetSQL) > 0 || c.stmts.needsSweep(cfg.StmtCache)
+	work := o&^Clean != 0 || len(cfg.ResetSQL) > 0 || c.stmts.needsSweep(cfg.StmtCache)
 	p.mu.Lock()
 	p.leasedN--
-	p.returned(c)
+	p.returned(c, o)
+	if o&TimedOut != 0 {
+		p.suspect(c.lentAt)
+	}
 	switch {
-	case o&Broken != 0:
+	case o&(Broken|Dead) != 0:
 		p.retire(c, ReasonBroken)
+		if o&Dead != 0 {
+			p.suspectAll()
+		}
 		p.serve()
 	case !work:
 		p.offer(c)
@@ -58,10 +71,13 @@ func (l Lease) Release(o Outcome) {
 
 // returned notes that c was used. It reads the clock only at a connection's first
 // return since the keeper's last round; later ones are stamped by the keeper.
-func (p *Pool) returned(c *conn) {
-	p.returns++
-	c.order = p.returns
+func (p *Pool) returned(c *conn, o Outcome) {
+	p.moment++
+	c.order = p.moment
 	c.stale = false
+	if o&^OpenTx == Clean {
+		c.proof = p.moment
+	}
 	if c.stamp == p.tick {
 		c.touched = true
 	} else {
@@ -77,6 +93,8 @@ func (p *Pool) unfit(c *conn, cfg *Config) bool {
 	switch {
 	case p.closed:
 		p.retire(c, ReasonClosed)
+	case c.hungUp:
+		p.retire(c, ReasonPeerClosed)
 	case c.gen != p.gen:
 		p.retire(c, ReasonReset)
 	case c.expired:
@@ -100,11 +118,11 @@ func (p *Pool) offer(c *conn) {
 		return
 	}
 	if p.queue.len > 0 {
-		if cfg.CheckOnAcquire == CheckAlways && c.canVerify(cfg) {
+		if (cfg.CheckOnAcquire == CheckAlways || c.proof < p.doubt) && c.canVerify(cfg) {
 			p.check(c, cfg, true)
 			return
 		}
-		p.grant(c)
+		p.grant(c, true)
 		return
 	}
 	p.keepIdle(c, cfg)
@@ -132,8 +150,10 @@ func (p *Pool) keepIdle(c *conn, cfg *Config) {
 
 // cleanUp does in the background what a return left to do, then offers c.
 func (p *Pool) cleanUp(c *conn, cfg *Config, o Outcome) {
+	verify := o&(Suspicious|TimedOut) != 0
 	p.examine(c, cfg, examination{
 		serving: true,
+		proves:  verify,
 		reason:  ReasonResetFailed,
 		work: func(ctx context.Context) error {
 			c.stmts.sweep()
@@ -147,7 +167,12 @@ func (p *Pool) cleanUp(c *conn, cfg *Config, o Outcome) {
 					return fmt.Errorf("ResetSQL statement %d of %d: %w", i+1, len(cfg.ResetSQL), err)
 				}
 			}
-			if o&Suspicious != 0 {
+			if o&RoleDoubt != 0 {
+				if err := checkRole(ctx, cfg, c.inner); err != nil {
+					return err
+				}
+			}
+			if verify {
 				return p.verifyInner(ctx, c, cfg, true)
 			}
 			return nil

@@ -72,6 +72,9 @@ func (p *Pool) closeInBackground(c *conn, reason Reason) {
 		})
 		defer timer.Stop()
 		p.log.retired(reason)
+		if c.watcher != nil {
+			c.watcher.remove(c)
+		}
 		if reason.healthy() {
 			c.stmts.closeAll()
 		}

@@ -52,6 +52,24 @@ func ping(ctx context.Context, p driver.Pinger) (err error) {
 	return p.Ping(ctx)
 }
 
+func health(ctx context.Context, cfg *Config, inner driver.Conn) (err error) {
+	defer catch("Health", &err)
+	return cfg.Health(ctx, inner)
+}
+
+// beforeConnect returns the connector for one connect.
+func beforeConnect(ctx context.Context, cfg *Config, connector driver.Connector) (c driver.Connector, err error) {
+	if cfg.BeforeConnect == nil {
+		return connector, nil
+	}
+	defer catch("BeforeConnect", &err)
+	c, err = cfg.BeforeConnect(ctx, connector)
+	if err == nil && c == nil {
+		err = errors.New("BeforeConnect returned neither a connector nor an error")
+	}
+	return c, err
+}
+
 // prepare is database/sql's own fallback for drivers without PrepareContext.
 func prepare(ctx context.Context, inner driver.Conn, query string) (driver.Stmt, error) {
 	if p, ok := inner.(driver.ConnPrepareContext); ok {
@@ -138,8 +156,8 @@ func drain(rows driver.Rows) error {
 	return errors.Join(err, rows.Close())
 }
 
-// verifyInner asks the server for a sign of life: by healthQuery if there is one,
-// else by the driver's Ping, else by ResetSession. A driver with none of them
+// verifyInner asks the server for a sign of life: by Health or HealthQuery if
+// there is one, else by the driver's Ping, else by ResetSession. A driver with none of them
 // counts as healthy. ResetSession comes first where a new borrower is due one.
 func (p *Pool) verifyInner(ctx context.Context, c *conn, cfg *Config, reset bool) error {
 	if reset && c.resetter != nil && !c.clean {
@@ -147,6 +165,9 @@ func (p *Pool) verifyInner(ctx context.Context, c *conn, cfg *Config, reset bool
 			return fmt.Errorf("ResetSession: %w", err)
 		}
 		c.clean = true
+	}
+	if cfg.Health != nil {
+		return health(ctx, cfg, c.inner)
 	}
 	if cfg.HealthQuery != "" {
 		return query(ctx, c.inner, cfg.HealthQuery)
@@ -164,7 +185,7 @@ func (p *Pool) verifyInner(ctx context.Context, c *conn, cfg *Config, reset bool
 
 // canVerify tells whether verifyInner would do anything.
 func (c *conn) canVerify(cfg *Config) bool {
-	if cfg.HealthQuery != "" || c.resetter != nil {
+	if cfg.Health != nil || cfg.HealthQuery != "" || c.resetter != nil {
 		return true
 	}
 	_, ok := c.inner.(driver.Pinger)
@@ -194,9 +215,16 @@ func rollback(ctx context.Context, inner driver.Conn) error {
 func (p *Pool) initialise(ctx context.Context, inner driver.Conn, cfg *Config) (err error) {
 	for i, sql := range cfg.InitSQL {
 		if err := exec(ctx, inner, sql); err != nil {
-			return &ConnectError{Pool: p.name, Step: fmt.Sprintf("InitSQL statement %d of %d", i+1, len(cfg.InitSQL)), Err: err}
+			return &ConnectError{Pool: p.name, Step: fmt.Sprintf("InitSQL statement %d of %d", i+1, len(cfg.InitSQL)), Err: err, setup: true}
 		}
 	}
+	if err := afterConnect(ctx, cfg, inner); err != nil {
+		return &ConnectError{Pool: p.name, Step: "AfterConnect", Err: err, setup: true}
+	}
+	return nil
+}
+
+func afterConnect(ctx context.Context, cfg *Config, inner driver.Conn) (err error) {
 	if cfg.AfterConnect == nil {
 		return nil
 	}

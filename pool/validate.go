@@ -51,6 +51,7 @@ func (c Config) Validate() error {
 	v.delay("MaxConnLifetimeJitter", c.MaxConnLifetimeJitter, 0, true)
 	v.delay("MaxConnIdleTime", c.MaxConnIdleTime, 0, true)
 	v.delay("AcquireTimeout", c.AcquireTimeout, 0, true)
+	v.delay("OutageGrace", c.OutageGrace, 0, true)
 	v.delay("ConnectTimeout", c.ConnectTimeout, time.Nanosecond, false)
 	v.delay("HealthCheckPeriod", c.HealthCheckPeriod, 0, true)
 	v.delay("PingTimeout", c.PingTimeout, time.Nanosecond, false)

@@ -24,7 +24,8 @@ var errHung = errors.New("the driver did not return after its context had ended"
 // examination is work on a connection between two borrowers.
 type examination struct {
 	serving bool                        // waiters may count on it
-	checked bool                        // success means that it has been verified
+	checked bool                        // it is a verification, and success means that it may be lent
+	proves  bool                        // success proves that it works
 	reason  Reason                      // for retiring it on failure
 	work    func(context.Context) error // driver calls; the connection is its own
 	done    func(ok bool)               // under mu, once, with the result
@@ -38,6 +39,7 @@ func (p *Pool) check(c *conn, cfg *Config, serving bool) {
 	p.examine(c, cfg, examination{
 		serving: serving,
 		checked: true,
+		proves:  true,
 		reason:  ReasonUnhealthy,
 		work: func(ctx context.Context) error {
 			c.stmts.sweep()
@@ -52,6 +54,18 @@ func (p *Pool) check(c *conn, cfg *Config, serving bool) {
 	})
 }
 
+// examining is an examination under way. All but the first group is guarded by
+// Pool.mu.
+type examining struct {
+	examination
+	pool  *Pool
+	conn  *conn
+	began time.Duration
+
+	settled bool
+	slow    bool // waiters do not count on it any more
+}
+
 // examine runs x in the background within Config.PingTimeout and offers c, or
 // retires it. c is in no list. A call that outlives its context is given up: its
 // place is freed, and the connection is closed when the driver returns, since
@@ -62,55 +76,122 @@ func (p *Pool) examine(c *conn, cfg *Config, x examination) {
 	if x.serving {
 		p.serving++
 	}
-	settled, slow := false, false // guarded by mu
-	stopServing := func() {
-		if x.serving && !slow {
-			slow = true
-			p.serving--
+	e := &examining{examination: x, pool: p, conn: c, began: p.now()}
+	ctx, cancel := context.WithTimeout(p.ctx, cfg.PingTimeout)
+	c.giveUp = func() {
+		cancel()
+		if c.socket != nil {
+			p.cutOff(c)
 		}
 	}
-	settle := func(err error) {
-		settled = true
-		stopServing()
-		p.verifyingN--
-		x.done(err == nil)
-		if p.overdue {
-			p.wakeBy(0)
-		}
-	}
+	patience := p.patience()
 	p.work.Go(func() {
-		ctx, cancel := context.WithTimeout(p.ctx, cfg.PingTimeout)
 		defer cancel()
-		hedge := time.AfterFunc(hedgeAfter, func() { p.locked(func() { stopServing(); p.serve() }) })
-		defer hedge.Stop()
-		watchdog := time.AfterFunc(cfg.PingTimeout+abandonAfter, func() {
-			p.locked(func() {
-				if !settled {
-					settle(errHung)
-					p.giveUp(c, x.reason)
-				}
-			})
+		defer time.AfterFunc(patience, func() { p.locked(e.tooSlow) }).Stop()
+		defer time.AfterFunc(2*patience, func() { p.locked(e.offerUp) }).Stop()
+		defer time.AfterFunc(cfg.PingTimeout+abandonAfter, func() {
+			p.locked(e.abandon)
 			p.log.examined(x.reason, errHung)
-		})
-		defer watchdog.Stop()
+		}).Stop()
 		err := x.work(ctx)
 		if err != nil && p.ctx.Err() == nil {
 			p.log.examined(x.reason, err)
 		}
-		p.locked(func() {
-			switch {
-			case settled:
-				p.closeLate(c.inner)
-			case err != nil:
-				settle(err)
-				p.retire(c, x.reason)
-				p.serve()
-			default:
-				settle(nil)
-				p.examined(c, x.checked)
-			}
-		})
+		p.locked(func() { e.ended(err) })
 	})
+}
+
+// stopServing takes back that waiters may count on it.
+func (e *examining) stopServing() {
+	if e.serving && !e.slow {
+		e.pool.serving--
+	}
+	e.slow = true
+}
+
+// tooSlow has waiters served by others. What does not answer may be the first
+// sign that the way to the server is dead.
+func (e *examining) tooSlow() {
+	if e.settled {
+		return
+	}
+	e.stopServing()
+	if e.checked {
+		e.pool.suspectAll()
+	}
+	e.pool.serve()
+}
+
+// offerUp lets the connection be given up for callers who need its room.
+func (e *examining) offerUp() {
+	if e.settled {
+		return
+	}
+	e.conn.slow = true
+	e.pool.serve()
+}
+
+// settle ends the examination in the pool's books.
+func (e *examining) settle(ok bool) {
+	p := e.pool
+	e.settled = true
+	e.stopServing()
+	e.conn.slow, e.conn.giveUp = false, nil
+	p.verifyingN--
+	e.done(ok)
+	if p.overdue {
+		p.wakeBy(0)
+	}
+}
+
+// abandon gives up a connection whose driver hangs.
+func (e *examining) abandon() {
+	if e.settled {
+		return
+	}
+	e.settle(false)
+	e.failed(errHung)
+	e.pool.giveUp(e.conn, e.reason)
+}
+
+// ended takes the result of the driver calls.
+func (e *examining) ended(err error) {
+	p, c := e.pool, e.conn
+	switch {
+	case e.settled:
+		p.closeLate(c.inner)
+	case err == nil:
+		e.settle(true)
+		if e.proves {
+			p.provedAlive(c, p.now()-e.began)
+		}
+		p.examined(c, e.checked)
+	case errors.Is(err, errDemoted):
+		e.settle(false)
+		p.retire(c, ReasonDemoted)
+		p.demoted()
+		p.serve()
+	default:
+		e.settle(false)
+		e.failed(err)
+		p.retire(c, e.reason)
+		p.serve()
+	}
+}
+
+// failed draws the conclusions from a failure: an idle connection is to be
+// replaced, and the others may be as bad.
+func (e *examining) failed(err error) {
+	p := e.pool
+	if p.closed {
+		return
+	}
+	if e.checked && !e.serving {
+		p.lose(e.conn)
+	}
+	if e.checked && p.Classify(err) != Keep {
+		p.suspectAll()
+	}
 }
 
 // examined makes c available after a successful examination.
@@ -126,7 +207,7 @@ func (p *Pool) examined(c *conn, checked bool) {
 		return
 	}
 	if p.queue.len > 0 {
-		p.grant(c)
+		p.grant(c, true)
 		return
 	}
 	p.keepIdle(c, cfg)

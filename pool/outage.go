@@ -1,0 +1,123 @@
+package pool
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"strings"
+	"time"
+)
+
+// An outage lasts from the first connect that fails until one succeeds. While it
+// lasts, one prober dials, with exponential backoff and jitter. Callers wait for
+// it, or for a connection to come back, and after Config.OutageGrace they fail at
+// once where neither can be hoped for. Where the server refuses for good, they
+// fail at once from the beginning.
+type outage struct {
+	failures  int           // probes that failed; 0: there is no outage
+	since     time.Duration // when the first one did
+	retryAt   time.Duration // no probe before then
+	lastAt    time.Duration // when the last one failed
+	permanent bool          // its error was
+}
+
+// The prober's backoff, and how often a server that refuses for good is asked
+// again without a caller who wants to know: accounts get locked by less.
+const (
+	firstBackoff   = 10 * time.Millisecond
+	lastBackoff    = 5 * time.Second
+	permanentEvery = time.Minute
+)
+
+// over tells whether callers with nothing else to hope for fail at once.
+func (o *outage) over(now time.Duration, cfg *Config) bool {
+	return o.permanent || now-o.since >= max(cfg.OutageGrace, 0)
+}
+
+// graceEnds is when waiting callers must be answered.
+func (o *outage) graceEnds(cfg *Config) time.Duration {
+	if o.failures == 0 || o.permanent {
+		return never
+	}
+	return o.since + max(cfg.OutageGrace, 0)
+}
+
+// standing counts the connections that are there and could serve somebody.
+func (p *Pool) standing() int { return p.idle.len + p.leasedN + p.verifyingN }
+
+// answerHopeless ends the wait of every caller if there is an outage, its grace
+// is over, and no connection is there that could come back.
+func (p *Pool) answerHopeless(now time.Duration) {
+	cfg := p.settings.Load()
+	if p.outage.failures == 0 || p.queue.len == 0 || p.standing() > 0 || !p.outage.over(now, cfg) {
+		return
+	}
+	atOnce := p.outage.permanent || cfg.OutageGrace <= 0
+	if atOnce && p.connecting > 0 {
+		return // that connect will answer them
+	}
+	for p.queue.len > 0 {
+		w := p.queue.front.of
+		p.counters.Failed++
+		if atOnce {
+			p.refuse(w, p.lastErr)
+			continue
+		}
+		err := p.acquireError(ErrUnavailable, now-w.since, nil)
+		err.Outage = now - p.outage.since
+		err.Waiting--
+		p.refuse(w, err)
+	}
+}
+
+// failedProbe accounts for a connect that failed. Connects that were under way
+// together count once.
+func (o *outage) failedProbe(now time.Duration, permanent bool, jitter func(time.Duration) time.Duration) {
+	if o.failures == 0 {
+		o.since = now
+	}
+	o.permanent, o.lastAt = permanent, now
+	if o.failures > 0 && now < o.retryAt {
+		return
+	}
+	o.failures++
+	backoff := min(firstBackoff<<min(o.failures-1, 16), lastBackoff)
+	o.retryAt = now + backoff/2 + jitter(backoff/2+1)
+}
+
+// probeAt is when the prober may dial next.
+func (o *outage) probeAt(wanted bool) time.Duration {
+	if o.permanent && !wanted {
+		return max(o.retryAt, o.lastAt+permanentEvery)
+	}
+	return o.retryAt
+}
+
+// permanentError judges a connect's error: first by Config.Permanent, then by
+// what the SQL standard, PostgreSQL and TLS say. What is unknown may pass.
+func (p *Pool) permanentError(err error) bool {
+	if cfg := p.settings.Load(); cfg.Permanent != nil && cfg.Permanent(err) {
+		return true
+	}
+	var panicked *PanicError
+	if errors.As(err, &panicked) {
+		return true
+	}
+	if failed := new(ConnectError); errors.As(err, &failed) && failed.setup {
+		return p.Classify(failed.Err) == Keep // the server answered, and will answer so again
+	}
+	var coded interface{ SQLState() string }
+	if errors.As(err, &coded) {
+		state := coded.SQLState()
+		return strings.HasPrefix(state, "28") || // invalid authorisation
+			state == "3D000" || state == "3F000" || // no such database, schema
+			state == "42501" || state == "42704" || state == "0A000" // not allowed, no such object, not supported
+	}
+	var (
+		unknown  x509.UnknownAuthorityError
+		hostname x509.HostnameError
+		invalid  x509.CertificateInvalidError
+		verify   *tls.CertificateVerificationError
+	)
+	return errors.As(err, &unknown) || errors.As(err, &hostname) || errors.As(err, &invalid) || errors.As(err, &verify)
+}
