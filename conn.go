@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"net"
 
 	"github.com/nimue-go/nimue/pool"
 )
@@ -98,21 +99,33 @@ func (c *Conn) end(err error) (again bool) {
 		c.use.touched = true
 	case err == driver.ErrSkip: // not executed
 	case !c.use.touched && c.lease.Reused() && errors.Is(err, driver.ErrBadConn):
-		c.use.outcome |= pool.Broken
+		c.use.outcome |= pool.Dead
 		c.release()
 		c.pool.CountRetry()
 		return true
 	default:
 		c.use.touched = true
-		switch c.pool.Classify(err) {
-		case pool.Discard:
-			c.use.outcome |= pool.Broken
-		case pool.Suspect:
-			c.use.outcome |= pool.Suspicious
-		}
+		c.use.outcome |= c.judge(err)
 	}
 	c.leave()
 	return false
+}
+
+// judge tells what an operation's error says about the connection.
+func (c *Conn) judge(err error) pool.Outcome {
+	switch c.pool.Classify(err) {
+	case pool.Discard:
+		return pool.Dead
+	case pool.Suspect:
+		var netErr net.Error
+		if errors.As(err, &netErr) && netErr.Timeout() { // context.DeadlineExceeded is one
+			return pool.TimedOut
+		}
+		return pool.Suspicious
+	case pool.Demoted:
+		return pool.RoleDoubt
+	}
+	return pool.Clean
 }
 
 // leave closes an inner call without judging the connection.
@@ -152,8 +165,14 @@ func (c *Conn) release() {
 	if u.rawTx {
 		o |= pool.OpenTx
 	}
-	if u.ctx != nil && u.ctx.Err() != nil {
-		o |= pool.Suspicious // rows or a transaction may have been cut short unseen
+	if u.ctx != nil { // rows or a transaction may have been cut short unseen
+		switch u.ctx.Err() {
+		case nil:
+		case context.DeadlineExceeded:
+			o |= pool.TimedOut
+		default:
+			o |= pool.Suspicious
+		}
 	}
 	c.held = false
 	c.use = use{}

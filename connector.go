@@ -32,13 +32,50 @@ var (
 //	db := sql.OpenDB(connector)
 //
 // It dials nothing itself. A nil inner connector and an invalid configuration are
-// errors. Closing it closes inner too, if that is an io.Closer.
+// errors. Closing it closes inner too, if that is an io.Closer. Where an [Adapter]
+// for the inner driver is imported, it takes part.
 func NewConnector(inner driver.Connector, cfg pool.Config) (*Connector, error) {
+	if err := adapt(inner, &cfg); err != nil {
+		return nil, err
+	}
 	p, err := pool.New(inner, cfg)
 	if err != nil {
 		return nil, err
 	}
 	return &Connector{pool: p, close: func() error { return closePool(p, inner) }}, nil
+}
+
+// OpenConnector makes the connector of a nimue DSN, as sql.Open does, with what a
+// DSN cannot say: change, if not nil, edits the configuration that the DSN gives.
+//
+//	connector, err := nimue.OpenConnector(dsn, func(c *pool.Config) {
+//		c.BeforeConnect = freshCredentials
+//	})
+//	db := sql.OpenDB(connector)
+//
+// A pool that is shared by its pool_name keeps the configuration that it was made
+// with. The empty DSN gives a connector without a pool.
+func OpenConnector(dsn string, change func(*pool.Config)) (*Connector, error) {
+	if dsn == "" {
+		return &Connector{}, nil
+	}
+	parsed, err := parseRegistered(dsn)
+	if err != nil {
+		return nil, err
+	}
+	key := ""
+	if parsed.Named {
+		key = parsed.Pool.Name
+	}
+	return openShared(key, parsed, change)
+}
+
+// InnerConnector makes an inner driver's connector from that driver's registered
+// name and its own DSN, as nimue does for "driver:dsn". It is for BeforeConnect
+// functions that have a new DSN for every connect, because of a short-lived
+// password, say. Errors carry no password.
+func InnerConnector(driverName, dsn string) (driver.Connector, error) {
+	return innerConnector(DSN{Driver: driverName, Inner: dsn, Pool: pool.Config{Name: driverName}})
 }
 
 // Connect returns a handle. It acquires no connection: that happens at the
@@ -108,6 +145,13 @@ func innerConnector(dsn DSN) (c driver.Connector, err error) {
 	d := db.Driver()
 	if err := db.Close(); err != nil {
 		return nil, fmt.Errorf("nimue: %s: %w", dsn.Pool.Name, err)
+	}
+	if a := adapterOf(d); a != nil && a.Open != nil {
+		inner, err := a.Open(d, dsn.Inner)
+		if err != nil {
+			return nil, fmt.Errorf("nimue: %s: the inner driver %q refuses its DSN: %w", dsn.Pool.Name, dsn.Driver, err)
+		}
+		return inner, nil
 	}
 	if dc, ok := d.(driver.DriverContext); ok {
 		inner, err := dc.OpenConnector(dsn.Inner)

@@ -110,7 +110,7 @@ func (j subject) open(t *testing.T, d *testDriver, through bool) *sql.DB {
 	t.Helper()
 	switch {
 	case j.old:
-		const quiet = "?pool_health_check_period=0&pool_max_conn_lifetime=0&pool_max_conn_idle_time=0&pool_check_on_acquire=never"
+		const quiet = "?pool_outage_grace=0&pool_health_check_period=0&pool_max_conn_lifetime=0&pool_max_conn_idle_time=0&pool_check_on_acquire=never"
 		theOldDriver.to = d
 		name, dsn := oldDriverName, "any"
 		if through {
@@ -122,7 +122,7 @@ func (j subject) open(t *testing.T, d *testDriver, through bool) *sql.DB {
 		}
 		return db
 	case through:
-		return sql.OpenDB(newConnector(t, d, pool.Config{}))
+		return sql.OpenDB(newConnector(t, d, pool.Config{OutageGrace: pool.None}))
 	default:
 		return sql.OpenDB(d)
 	}

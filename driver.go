@@ -32,18 +32,11 @@ var (
 // The empty DSN opens without a pool: tools that wrap drivers open one only to
 // reach the Driver. Its first use fails, with the grammar in the error.
 func (d *Driver) OpenConnector(dsn string) (driver.Connector, error) {
-	if dsn == "" {
-		return &Connector{}, nil
-	}
-	parsed, err := parseRegistered(dsn)
+	c, err := OpenConnector(dsn, nil)
 	if err != nil {
-		return nil, err
+		return nil, err // not a nil *Connector in an interface
 	}
-	key := ""
-	if parsed.Named {
-		key = parsed.Pool.Name
-	}
-	return openShared(key, parsed)
+	return c, nil
 }
 
 // Open returns one connection handle, for wrappers that know only the old
@@ -58,7 +51,7 @@ func (d *Driver) Open(dsn string) (driver.Conn, error) {
 	if parsed.Named {
 		key = parsed.Pool.Name
 	}
-	c, err := openShared(key, parsed)
+	c, err := openShared(key, parsed, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -182,7 +182,7 @@ func TestZeroSwitchesOff(t *testing.T) {
 		"pool_min_conns": 0, "pool_min_idle_conns": 0, "pool_max_conn_uses": 0,
 		"pool_max_idle_conns": pool.None, "pool_init_conns": pool.None, "pool_max_waiters": pool.None, "pool_stmt_cache": pool.None,
 		"pool_max_conn_lifetime": pool.None, "pool_max_conn_lifetime_jitter": pool.None, "pool_max_conn_idle_time": pool.None,
-		"pool_acquire_timeout": pool.None, "pool_health_check_period": pool.None,
+		"pool_acquire_timeout": pool.None, "pool_health_check_period": pool.None, "pool_outage_grace": pool.None,
 	}
 	for _, p := range parameters {
 		want, accepted := off[p.key]

@@ -26,8 +26,9 @@ var (
 )
 
 // openShared returns a connector to the pool of that key, making the pool if
-// there is none. The empty key shares nothing.
-func openShared(key string, dsn DSN) (*Connector, error) {
+// there is none, with the DSN's configuration as change, if not nil, edits it. The
+// empty key shares nothing.
+func openShared(key string, dsn DSN, change func(*pool.Config)) (*Connector, error) {
 	inner, err := innerConnector(dsn)
 	if err != nil {
 		return nil, err
@@ -37,15 +38,27 @@ func openShared(key string, dsn DSN) (*Connector, error) {
 	if level, on := dsn.LogLevel.Level(); on {
 		cfg.Logger = slog.New(defaultLog{level})
 	}
+	if change != nil {
+		change(&cfg)
+	}
 	if key == "" {
-		return NewConnector(inner, cfg)
+		c, err := NewConnector(inner, cfg)
+		if err != nil {
+			_ = closeConnector(inner) // nobody will use this one
+			return nil, redactError(inDSNWords(dsn, err), dsn)
+		}
+		return c, nil
+	}
+	if err := adapt(inner, &cfg); err != nil {
+		_ = closeConnector(inner)
+		return nil, redactError(err, dsn)
 	}
 	s, made, err := joinShared(key, dsn, inner, cfg)
 	if err != nil || !made {
 		_ = closeConnector(inner) // nobody will use this one
 	}
 	if err != nil {
-		return nil, err
+		return nil, redactError(inDSNWords(dsn, err), dsn)
 	}
 	var once sync.Once
 	return &Connector{pool: s.pool, close: func() (err error) {
