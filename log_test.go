@@ -60,7 +60,7 @@ func workAndFail(t *testing.T, settings string) {
 		return nil
 	}})
 	name := register("scripted-log", d.Driver())
-	db, err := sql.Open("nimue", name+":app:hunter2@host?"+settings)
+	db, err := sql.Open("nimue", name+":app:hunter2@host?pool_outage_grace=0&"+settings)
 	if err != nil {
 		t.Fatal(err)
 	}
