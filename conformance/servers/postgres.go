@@ -56,7 +56,7 @@ type PostgresServer struct {
 	dir       string // everything below is removed by Stop
 	socketDir string
 	port      int
-	process   *process
+	daemon    daemon
 	stop      func()
 }
 
@@ -129,10 +129,7 @@ var postgresFolders = []string{
 
 // initialise makes the data directory and the socket's.
 func (s *PostgresServer) initialise(ctx context.Context) error {
-	s.socketDir = filepath.Join(s.dir, "s")
-	if len(s.socketDir)+len("/.s.PGSQL.65535") > socketPathMax {
-		s.socketDir = ""
-	} else if err := errors.Join(os.Mkdir(s.socketDir, 0o700), s.as.own(s.socketDir)); err != nil {
+	if err := s.makeSocketDir(); err != nil {
 		return err
 	}
 	args := []string{
@@ -157,6 +154,15 @@ func (s *PostgresServer) initialise(ctx context.Context) error {
 		return fmt.Errorf("initdb: %w\n%s", err, output)
 	}
 	return nil
+}
+
+func (s *PostgresServer) makeSocketDir() error {
+	dir := filepath.Join(s.dir, "s")
+	if len(dir)+len("/.s.PGSQL.65535") > socketPathMax {
+		return nil
+	}
+	s.socketDir = dir
+	return errors.Join(os.Mkdir(dir, 0o700), s.as.own(dir))
 }
 
 func (s *PostgresServer) prepare(cmd *exec.Cmd) {
@@ -184,20 +190,9 @@ func (s *PostgresServer) start(ctx context.Context) error {
 }
 
 func (s *PostgresServer) startOnPort(ctx context.Context) error {
-	log, err := os.Create(s.logFile())
-	if err != nil {
-		return err
-	}
-	defer log.Close() // the server has its own descriptor
 	cmd := exec.Command(filepath.Join(s.programs, "postgres"), s.arguments()...)
 	s.prepare(cmd)
-	cmd.Stdout, cmd.Stderr = log, log
-	p, err := startProcess(cmd)
-	if err != nil {
-		return err
-	}
-	s.process = p
-	return p.waitUntil(ctx, s.ready)
+	return s.daemon.start(ctx, cmd, s.logFile(), s.ready)
 }
 
 func (s *PostgresServer) arguments() []string {
@@ -225,14 +220,14 @@ func (s *PostgresServer) arguments() []string {
 // ready reads the status that the server keeps in its pid file, as pg_ctl does.
 // That needs no client, and a server of somebody else that happens to listen
 // on the port cannot be taken for ours.
-func (s *PostgresServer) ready() bool {
+func (s *PostgresServer) ready(pid int) bool {
 	text, err := os.ReadFile(filepath.Join(s.DataDir(), "postmaster.pid"))
 	if err != nil {
 		return false
 	}
 	lines := strings.Split(string(text), "\n")
 	return len(lines) > pidFileStatus &&
-		lines[0] == strconv.Itoa(s.PID()) &&
+		lines[0] == strconv.Itoa(pid) &&
 		strings.TrimSpace(lines[pidFileStatus]) == statusReady
 }
 
@@ -241,9 +236,7 @@ func (s *PostgresServer) ready() bool {
 func (s *PostgresServer) Stop() { s.stop() }
 
 func (s *PostgresServer) shutDown() {
-	if s.process != nil {
-		s.process.end(stopPatience, interrupt, quit)
-	}
+	s.daemon.end(stopPatience, interrupt, quit)
 	_ = os.RemoveAll(s.dir) // a file left in the temporary directory fails no test
 }
 
@@ -260,8 +253,9 @@ func (s *PostgresServer) SocketDir() string { return s.socketDir }
 // DataDir is the server's data directory. Stop removes it.
 func (s *PostgresServer) DataDir() string { return filepath.Join(s.dir, "data") }
 
-// PID is the process id of the server's main process.
-func (s *PostgresServer) PID() int { return s.process.cmd.Process.Pid }
+// PID is the process id of the server's main process, that of the last one where
+// the server is shut down.
+func (s *PostgresServer) PID() int { return s.daemon.pid() }
 
 // Log returns the end of the server's log.
 func (s *PostgresServer) Log() string { return tail(s.logFile(), logTail) }

@@ -3,10 +3,12 @@ package servers
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -56,6 +58,15 @@ func (p *process) end(patience time.Duration, signals ...os.Signal) {
 	<-p.exited
 }
 
+func (p *process) ended() bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
+		return false
+	}
+}
+
 func (p *process) exitsWithin(patience time.Duration) bool {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
@@ -86,15 +97,22 @@ func (p *process) waitUntil(ctx context.Context, ready func() bool) error {
 	}
 }
 
+// The ports that servers are given: below those that the systems give to clients,
+// so that no client takes the port of a server that is down for a moment.
+const firstPort, portsEnd = 20000, 32768
+
 // freePort returns a TCP port of the loopback interface that nobody listened on
 // a moment ago. Somebody may by the time it is used: callers try again.
 func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	var err error
+	for range 100 {
+		port := firstPort + rand.IntN(portsEnd-firstPort)
+		var listener net.Listener
+		if listener, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			return port, listener.Close()
+		}
 	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	return port, listener.Close()
+	return 0, err
 }
 
 // cleanEnviron is the environment without the variables that have one of the
