@@ -37,6 +37,7 @@ type use struct {
 	ran     bool            // a prepared statement has been executed
 	rawTx   bool            // a transaction may have been begun by SQL text
 	tx      bool            // BeginTx has succeeded
+	open    bool            // rows or a transaction were handed out, unwrapped
 	ctx     context.Context // of the latest operation
 	outcome pool.Outcome
 }
@@ -128,9 +129,14 @@ func (c *Conn) judge(err error) pool.Outcome {
 	return pool.Clean
 }
 
-// leave closes an inner call without judging the connection.
+// leave closes an inner call without judging the connection. Unless rows or a
+// transaction are out, a Shutdown that ran out of time may close the connection
+// from then on.
 func (c *Conn) leave() {
 	c.use.phase = resting
+	if c.use.open {
+		return // the application may be inside a call of its rows or transaction at any time
+	}
 	if !c.lease.Leave() {
 		c.lease.Release(pool.Broken) // Shutdown waited for this call to end
 	}
@@ -229,6 +235,7 @@ func (c *Conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 		}
 		rows, err := queryOn(ctx, inner, query, converted)
 		c.noteTx(query, err)
+		c.use.open = c.use.open || err == nil
 		if !c.end(err) {
 			return rows, err
 		}
@@ -310,7 +317,7 @@ func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 		}
 		tx, err := beginOn(ctx, inner, opts)
 		if err == nil {
-			c.use.tx, c.use.session = true, true
+			c.use.tx, c.use.session, c.use.open = true, true, true
 			if ctx.Done() != nil && !keepsAfterRollback(inner) {
 				tx = &mortalTx{tx, c, ctx}
 			}

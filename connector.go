@@ -160,16 +160,17 @@ func innerConnector(dsn DSN) (c driver.Connector, err error) {
 		}
 		return inner, nil
 	}
-	return oldConnector{d, dsn.Inner}, nil
+	return oldConnector{d, func() (driver.Conn, error) { return d.Open(dsn.Inner) }}, nil
 }
 
-// oldConnector is the connector of a driver that has only Open.
+// oldConnector is the connector of a driver that has only Open. The DSN is in a
+// closure, where no verb of fmt can reach it.
 type oldConnector struct {
 	driver driver.Driver
-	dsn    string
+	open   func() (driver.Conn, error)
 }
 
-func (c oldConnector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.dsn) }
+func (c oldConnector) Connect(context.Context) (driver.Conn, error) { return c.open() }
 func (c oldConnector) Driver() driver.Driver                        { return c.driver }
 
 // defaultLog is a slog.Handler that passes records of a level on to whatever

@@ -4,7 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/nimue-go/nimue/pool"
 )
@@ -62,10 +65,29 @@ func (d *Driver) Open(dsn string) (driver.Conn, error) {
 
 func parseRegistered(dsn string) (DSN, error) {
 	parsed, err := ParseDSN(dsn)
+	if bad, ok := errors.AsType[*DSNError](err); ok {
+		return DSN{}, withDriver(bad, dsn)
+	}
 	if err != nil {
 		return DSN{}, err
 	}
 	return parsed, checkDriver(dsn, parsed.Driver, sql.Drivers())
+}
+
+// withDriver adds to a DSN's problems that its driver is unknown, if that much can
+// be told.
+func withDriver(bad *DSNError, dsn string) error {
+	for _, p := range bad.Problems {
+		if p.Key == "" { // the DSN's shape
+			return bad
+		}
+	}
+	body, _ := splitPairs(dsn)
+	name, _, _ := strings.Cut(body, ":")
+	if unknown, ok := errors.AsType[*DSNError](checkDriver(dsn, name, sql.Drivers())); ok {
+		bad.Problems = append(slices.Clone(unknown.Problems), bad.Problems...)
+	}
+	return bad
 }
 
 // PoolOf returns the pool beneath a database that nimue serves, without taking a

@@ -220,6 +220,8 @@ func (p *parser) reject(row *parameter, pair pair, shown, message string) {
 	switch {
 	case !pair.exposed:
 		shown, message = mask, message+aroundAt
+	case !row.sql && len(pairSpans(shown)) > 0:
+		shown, message = mask, message+"; pool_ parameters come last in the DSN (the value is not shown: it holds a piece of the inner DSN)"
 	case shown == "":
 		message = "it has no value; " + message
 	}

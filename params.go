@@ -265,10 +265,10 @@ func isStatement(text string) bool {
 func nameParameter() *parameter {
 	p := &parameter{key: "pool_name", field: "Name", def: "from the DSN, redacted",
 		doc:  "label in errors, logs and statistics; two opens with the same explicit name and DSN share one pool",
-		want: fmt.Sprintf("1 to %d bytes of printable text", longestName)}
+		want: fmt.Sprintf("1 to %d bytes of printable text, with no secret in it", longestName)}
 	p.parse = func(d *DSN, text string) (string, bool) {
 		d.Pool.Name, d.Named = text, true
-		return "", text != "" && len(text) <= longestName && isPrintable(text)
+		return "", text != "" && len(text) <= longestName && isPrintable(text) && len(pairSpans(text)) == 0
 	}
 	p.texts = func(d *DSN) []string {
 		if !d.Named {

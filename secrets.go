@@ -2,6 +2,7 @@ package nimue
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
@@ -87,7 +88,8 @@ func variants(secret string) []string {
 	return forms
 }
 
-// redactError returns err itself where its text has no secret of d. Otherwise
+// redactError returns err itself where neither its text nor its fields have a
+// secret of d. Otherwise
 // it returns an error with the text masked that answers errors.Is and
 // errors.As as err does, but does not hand err out by Unwrap: drivers' parsers
 // quote the DSN in their errors.
@@ -97,7 +99,7 @@ func redactError(err error, d DSN) error {
 	}
 	text := err.Error()
 	safe := redactText(text, d)
-	if safe == text {
+	if inside := fmt.Sprintf("%#v %+v", err, err); safe == text && redactText(inside, d) == inside {
 		return err
 	}
 	return &redactedError{

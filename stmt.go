@@ -97,6 +97,7 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 		c.use.ran = true
 		c.noteTx(s.text, err)
 		c.lease.Done(inner, err, err == nil)
+		c.use.open = c.use.open || err == nil
 		if err == nil && watch {
 			rows = watchRows(rows, c.lease, inner)
 		}

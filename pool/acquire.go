@@ -45,6 +45,7 @@ type waiter struct {
 	err      error
 	values   context.Context // the caller's, whose values a connect may be given
 	since    time.Duration
+	counted  time.Duration // of its wait, in Counters.WaitTime
 	deadline time.Duration
 	next     *waiter // in the free list
 }
@@ -134,10 +135,13 @@ func (p *Pool) take(ctx context.Context, prefer *conn, again **waiter) (*conn, u
 		p.counters.Waits++
 		p.queue.pushBack(&w.link)
 	} else {
+		if next := p.queue.front; next != nil && next.of.deadline < w.deadline {
+			p.mixed = true // AcquireTimeout was lowered meanwhile
+		}
 		p.queue.pushFront(&w.link)
 	}
 	p.serve()
-	if w.link.in != nil && w == p.queue.front.of && w.deadline != 0 {
+	if w.link.in != nil && w.deadline != 0 {
 		p.wakeBy(w.deadline)
 	}
 	p.mu.Unlock()
@@ -148,7 +152,10 @@ func (p *Pool) take(ctx context.Context, prefer *conn, again **waiter) (*conn, u
 // that can be lent as it is.
 func (p *Pool) choose(cfg *Config, prefer *conn) *conn {
 	c := p.nextIdle(cfg)
-	if c == nil || p.mustCheck(c, cfg) {
+	if c != nil && p.mustCheck(c, cfg) {
+		c = p.nextSound(cfg)
+	}
+	if c == nil {
 		return nil
 	}
 	if prefer != nil && prefer != c && cfg.Order == LIFO &&
@@ -169,6 +176,35 @@ func (p *Pool) nextIdle(cfg *Config) *conn {
 		return nil
 	}
 	return n.of
+}
+
+// looksPast is how many idle connections that must be verified first are passed
+// over in search of one that need not be.
+const looksPast = 16
+
+// nextSound returns an idle connection near its turn that can be lent as it is.
+func (p *Pool) nextSound(cfg *Config) *conn {
+	if cfg.CheckOnAcquire == CheckAlways {
+		return nil
+	}
+	n := p.idle.front
+	if cfg.Order == FIFO {
+		n = p.idle.back
+	}
+	for range looksPast {
+		if n == nil {
+			return nil
+		}
+		if !p.mustCheck(n.of, cfg) {
+			return n.of
+		}
+		if cfg.Order == FIFO {
+			n = n.prev
+		} else {
+			n = n.next
+		}
+	}
+	return nil
 }
 
 // mustCheck tells whether c must be verified before it may be lent.
@@ -218,7 +254,7 @@ func (p *Pool) newWaiter(ctx context.Context, cfg *Config) *waiter {
 		p.spares--
 	}
 	w.values = ctx
-	w.since = p.now()
+	w.since, w.counted = p.now(), 0
 	w.deadline = 0
 	if cfg.AcquireTimeout > 0 {
 		w.deadline = w.since + cfg.AcquireTimeout
@@ -266,7 +302,7 @@ func (p *Pool) await(ctx context.Context, w *waiter) (*conn, uint64, error) {
 // waitEnded accounts for a wait that the caller's context ended.
 func (p *Pool) waitEnded(ctx context.Context, w *waiter) error {
 	waited := p.now() - w.since
-	p.counters.WaitTime += waited
+	p.countWait(w)
 	var kind error
 	if ctx.Err() == context.DeadlineExceeded {
 		p.counters.Timeouts++
@@ -288,7 +324,6 @@ func (p *Pool) handBack(ctx context.Context, w *waiter) error {
 		c.used--
 		p.leasedN--
 		p.counters.Acquires--
-		p.counters.WaitTime -= p.now() - w.since // waitEnded counts it again
 		p.offer(c)
 	case c.lease.endRevoked(w.seq):
 		p.closeRevoked(c)
@@ -307,15 +342,22 @@ func (p *Pool) grant(c *conn, passedOn bool) {
 	w := p.queue.front.of
 	p.queue.remove(&w.link)
 	w.conn, w.seq, w.err = c, p.lend(c, passedOn), nil
-	p.counters.WaitTime += p.now() - w.since
+	p.countWait(w)
 	w.ready <- struct{}{}
+}
+
+// countWait adds the time that w has waited since it was last counted.
+func (p *Pool) countWait(w *waiter) {
+	waited := p.now() - w.since
+	p.counters.WaitTime += waited - w.counted
+	w.counted = waited
 }
 
 // refuse ends the wait of w with err.
 func (p *Pool) refuse(w *waiter, err error) {
 	p.queue.remove(&w.link)
 	w.conn, w.err = nil, err
-	p.counters.WaitTime += p.now() - w.since
+	p.countWait(w)
 	w.ready <- struct{}{}
 }
 
@@ -361,7 +403,16 @@ func (p *Pool) makeReady(ctx context.Context, c *conn) (Reason, error) {
 		c.clean = false
 		return 0, nil
 	}
-	err := resetSession(ctx, c.resetter)
+	if c.limit == nil {
+		c.limit = &lazyTimeout{after: p.settings.Load().PingTimeout}
+	}
+	c.limit.Context = ctx
+	err := resetSession(c.limit, c.resetter)
+	if c.limit.stop() {
+		c.limit.Context = context.Background() // so that nothing of the caller is kept alive
+	} else {
+		c.limit = nil
+	}
 	if err != nil {
 		p.log.resetFailed("ResetSession", err)
 	}

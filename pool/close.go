@@ -88,9 +88,10 @@ func closeOnce(ch chan struct{}) {
 // every connection closed. Where ctx ends first, it closes the leased
 // connections by force and returns an error that says how many and unwraps to
 // the context's: one whose holder is not inside a driver call is closed at once;
-// one in the midst of a call is cut off at its socket where Config.NetConn tells
-// it, and closed when the call returns, since no two calls on a driver's
-// connection may overlap. Rows that are still open end with the driver's error.
+// one that is, or whose rows or transaction are open, is cut off at its socket
+// where Config.NetConn tells it, so that whatever is under way ends with the
+// driver's error, and closed when its holder gives it back, since no two calls on
+// a driver's connection may overlap.
 func (p *Pool) Shutdown(ctx context.Context) error {
 	_ = p.Close()
 	select {
@@ -100,7 +101,14 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	n := p.force()
-	<-p.settled()
+	p.mu.Lock()
+	others := p.total() - p.leasedN
+	p.mu.Unlock()
+	bound, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if p.Settle(bound) != nil && n == 0 {
+		return fmt.Errorf("nimue: %s: shutdown: %d connections whose driver hangs were given up: %w", p.name, others, context.Cause(ctx))
+	}
 	if n == 0 {
 		return nil
 	}
@@ -155,8 +163,7 @@ func (p *Pool) Settle(ctx context.Context) error {
 }
 
 // settled returns a channel that is closed when the pool is closed and nothing
-// but leases is left. After Shutdown that takes closeTimeout at most: every call
-// under way has been told to end, and is given up if it does not.
+// but leases is left.
 func (p *Pool) settled() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()

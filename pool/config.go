@@ -172,7 +172,8 @@ type Config struct {
 	// InitSQL and within ConnectTimeout; an error closes the connection.
 	AfterConnect func(context.Context, driver.Conn) error
 	// Redact, if set, is given every error of a connect before anybody sees
-	// it, to take out what must not be seen: drivers quote their DSN.
+	// it, and every error that is logged, to take out what must not be seen:
+	// drivers quote their DSN.
 	Redact func(error) error
 	// Logger, if set, is told what the pool does: connects that failed at
 	// error, other failures at warn, the life of the pool at info, that of its

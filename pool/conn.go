@@ -52,12 +52,14 @@ type conn struct {
 	lentAt   uint64        // Pool.moment when it was last lent
 	passedOn bool          // lent straight from its last borrower or verification
 	hungUp   bool          // its peer has closed; set before it is in Pool.all, too
+	unproved bool          // new, and not to be lent before it is verified
 	slow     bool          // its verification takes so long that it may be sacrificed
 	giveUp   func()        // ends its verification; set while one is under way
 
 	lease leaseWord
 	clean bool // ResetSession has been called since the last lease
 	stmts stmtCache
+	limit *lazyTimeout // of ResetSession; nil: to be made
 }
 
 // leaseWord says which lease has the connection and whether its holder is inside
@@ -113,8 +115,9 @@ func (w *leaseWord) endRevoked(seq uint64) bool {
 	return w.CompareAndSwap(seq<<seqShift|revokedBit|busyBit, (seq+1)<<seqShift)
 }
 
-func newConn(inner driver.Conn, cfg *Config, dialled *socketNote) *conn {
-	c := &conn{inner: inner}
+func newConn(inner driver.Conn, cfg *Config, dialled *socketNote) (c *conn, err error) {
+	defer catch("NetConn", &err)
+	c = &conn{inner: inner}
 	c.link.of = c
 	c.resetter, _ = inner.(driver.SessionResetter)
 	c.validator, _ = inner.(driver.Validator)
@@ -128,7 +131,7 @@ func newConn(inner driver.Conn, cfg *Config, dialled *socketNote) *conn {
 		c.wire, c.socket = dialled.socket()
 	}
 	c.lease.Store(1 << seqShift)
-	return c
+	return c, nil
 }
 
 // Reason says why a connection was retired.

@@ -92,7 +92,7 @@ func (p *Pool) connect(values context.Context, cfg *Config, gen uint64) {
 	ctx, cancel := context.WithTimeout(p.ctx, cfg.ConnectTimeout)
 	defer cancel()
 	settled := false // guarded by mu
-	watchdog := time.AfterFunc(cfg.ConnectTimeout+abandonAfter, func() {
+	defer onceOverdue(ctx, func() {
 		err := &ConnectError{Pool: p.name, Step: fmt.Sprintf("connect timed out after %v", cfg.ConnectTimeout), Err: errHung}
 		p.locked(func() {
 			if !settled {
@@ -101,8 +101,7 @@ func (p *Pool) connect(values context.Context, cfg *Config, gen uint64) {
 			}
 		})
 		p.log.connectFailed(err)
-	})
-	defer watchdog.Stop()
+	})()
 
 	c, err := p.establish(dialContext{ctx, values, &socketNote{}}, cfg)
 	permanent := err != nil && ctx.Err() == nil && p.permanentError(err)
@@ -148,7 +147,11 @@ func (p *Pool) establish(ctx dialContext, cfg *Config) (*conn, error) {
 		_ = closeInner(inner) // what went wrong before is the news
 		return nil, err
 	}
-	c := newConn(inner, cfg, ctx.dialled)
+	c, err := newConn(inner, cfg, ctx.dialled)
+	if err != nil {
+		_ = closeInner(inner)
+		return nil, err
+	}
 	p.watch(c)
 	return c, nil
 }
@@ -158,7 +161,9 @@ func (p *Pool) connected(c *conn) {
 	cfg := p.settings.Load()
 	p.connecting--
 	p.initial = max(p.initial-1, 0)
-	p.outage, p.lastErr = outage{}, nil
+	if c.unproved = cfg.CheckOnAcquire == CheckAlways && c.canVerify(cfg); !c.unproved {
+		p.outage, p.lastErr = outage{}, nil
+	}
 	p.counters.Connects++
 	now := p.now()
 	c.born, c.lastUsed, c.verified = now, now, now

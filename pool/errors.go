@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -24,7 +25,8 @@ var (
 // AcquireError says why a caller got no connection, with the pool's state at
 // that moment. It unwraps to one of the sentinels (unless the caller cancelled),
 // to the error of the caller's context if that is what ended the wait, and to
-// the last connect error if the pool has connected nothing since.
+// the last connect error if the pool has connected nothing since, but for a
+// driver.ErrBadConn, which would make database/sql wait all over again.
 type AcquireError struct {
 	Pool    string
 	Kind    error         // ErrExhausted, ErrAcquireTimeout, ErrClosed, ErrUnavailable, or nil: cancelled
@@ -65,7 +67,7 @@ func (e *AcquireError) Error() string {
 func (e *AcquireError) Unwrap() []error {
 	var errs []error
 	for _, err := range []error{e.Kind, e.Context, e.Connect} {
-		if err != nil {
+		if err != nil && !errors.Is(err, driver.ErrBadConn) {
 			errs = append(errs, err)
 		}
 	}

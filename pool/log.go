@@ -15,8 +15,9 @@ const logEvery = time.Second
 // logger tells a slog.Logger what the pool does, its name first. A nil *logger
 // is silent. It is never called under Pool.mu.
 type logger struct {
-	to   *slog.Logger
-	name string
+	to     *slog.Logger
+	name   string
+	redact func(error) error // or nil
 
 	mu   sync.Mutex // guards kind; a leaf lock
 	kind map[string]*rate
@@ -27,11 +28,11 @@ type rate struct {
 	skipped int
 }
 
-func newLogger(name string, to *slog.Logger) *logger {
+func newLogger(name string, to *slog.Logger, redact func(error) error) *logger {
 	if to == nil {
 		return nil
 	}
-	return &logger{to: to, name: name, kind: make(map[string]*rate)}
+	return &logger{to: to, name: name, redact: redact, kind: make(map[string]*rate)}
 }
 
 func (l *logger) connectFailed(err error) {
@@ -98,6 +99,11 @@ func (l *logger) failure(level slog.Level, msg string, args ...any) {
 	skipped := r.skipped
 	r.last, r.skipped = now, 0
 	l.mu.Unlock()
+	for i, arg := range args {
+		if err, ok := arg.(error); ok && l.redact != nil {
+			args[i] = l.redact(err)
+		}
+	}
 	if skipped > 0 {
 		args = append(args, "unreported", skipped)
 	}

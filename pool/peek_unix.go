@@ -32,7 +32,8 @@ func rawConn(nc net.Conn) (net.Conn, syscall.RawConn) {
 // nothing: servers may send notices at any time.
 func peerClosed(raw syscall.RawConn) bool {
 	gone := false
-	err := raw.Read(func(fd uintptr) bool {
+	// Control, and not Read: a read deadline that has passed is no close.
+	err := raw.Control(func(fd uintptr) {
 		var buf [1]byte
 		n, _, err := syscall.Recvfrom(int(fd), buf[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		switch err {
@@ -42,7 +43,6 @@ func peerClosed(raw syscall.RawConn) bool {
 		default:
 			gone = true
 		}
-		return true // done: never wait for readability
 	})
 	return gone || err != nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -93,7 +95,7 @@ func New(connector driver.Connector, cfg Config) (*Pool, error) {
 	settings := cfg.WithDefaults()
 	p.settings.Store(&settings)
 	p.name = settings.Name
-	p.log = newLogger(settings.Name, cfg.Logger)
+	p.log = newLogger(settings.Name, cfg.Logger, cfg.Redact)
 	p.initial = max(settings.InitConns, 0)
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.mu.Lock()
@@ -162,3 +164,13 @@ func (p *Pool) live() int { return p.idle.len + p.leasedN + p.verifyingN + p.con
 
 // now is the monotonic time since the pool was made: half the price of time.Now.
 func (p *Pool) now() time.Duration { return time.Since(p.epoch) }
+
+// String names the pool. No other verb of fmt shows more: what lies beneath may
+// hold a DSN.
+func (p *Pool) String() string { return "nimue pool " + p.name }
+
+// GoString is String.
+func (p *Pool) GoString() string { return p.String() }
+
+// Format writes String for every verb.
+func (p *Pool) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, p.String()) }

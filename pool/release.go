@@ -3,6 +3,8 @@ package pool
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // Outcome is what a borrower knows about a connection that it gives back: any
@@ -36,19 +38,22 @@ func (l Lease) Release(o Outcome) {
 		return
 	}
 	p, c := l.pool, l.conn
-	if !c.lease.end(l.seq) {
-		if c.lease.endRevoked(l.seq) {
-			p.locked(func() { p.closeRevoked(c) })
-		}
+	if !c.lease.enter(l.seq) { // so that a forced Shutdown leaves the connection to us
+		p.finishRevoked(l)
 		return
 	}
 	if o&(Broken|Dead) == 0 && c.validator != nil && !isValid(c.validator) {
 		o |= Broken
 	}
-	c.clean = false
 	cfg := p.settings.Load()
 	work := o&^Clean != 0 || len(cfg.ResetSQL) > 0 || c.stmts.needsSweep(cfg.StmtCache)
 	p.mu.Lock()
+	if !c.lease.end(l.seq) {
+		p.mu.Unlock()
+		p.finishRevoked(l)
+		return
+	}
+	c.clean = false
 	p.leasedN--
 	p.returned(c, o)
 	if o&TimedOut != 0 {
@@ -67,6 +72,17 @@ func (l Lease) Release(o Outcome) {
 		p.cleanUp(c, cfg, o)
 	}
 	p.mu.Unlock()
+}
+
+// finishRevoked closes the connection of a lease that Shutdown took away while its
+// holder was busy. Nothing happens if somebody else did, or if the lease was
+// simply over.
+func (p *Pool) finishRevoked(l Lease) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l.conn.lease.endRevoked(l.seq) {
+		p.closeRevoked(l.conn)
+	}
 }
 
 // returned notes that c was used. It reads the clock only at a connection's first
@@ -148,6 +164,17 @@ func (p *Pool) keepIdle(c *conn, cfg *Config) {
 	p.idle.insertAfter(&c.link, at)
 }
 
+// endsStatements tells whether a statement ends the session's prepared statements
+// at the server, so that those in the cache must not be used afterwards.
+func endsStatements(sql string) bool {
+	for _, verb := range []string{"DISCARD", "DEALLOCATE", "RESET CONNECTION"} {
+		if s := strings.TrimSpace(sql); len(s) >= len(verb) && strings.EqualFold(s[:len(verb)], verb) {
+			return true
+		}
+	}
+	return false
+}
+
 // cleanUp does in the background what a return left to do, then offers c.
 func (p *Pool) cleanUp(c *conn, cfg *Config, o Outcome) {
 	verify := o&(Suspicious|TimedOut) != 0
@@ -157,6 +184,9 @@ func (p *Pool) cleanUp(c *conn, cfg *Config, o Outcome) {
 		reason:  ReasonResetFailed,
 		work: func(ctx context.Context) error {
 			c.stmts.sweep()
+			if slices.ContainsFunc(cfg.ResetSQL, endsStatements) {
+				c.stmts.closeAll()
+			}
 			if o&OpenTx != 0 {
 				if err := rollback(ctx, c.inner); err != nil {
 					return err

@@ -100,6 +100,7 @@ func (v *validator) contradictions(c Config, initGiven bool) {
 	atMost := func(field string, n int, limit string, most int) {
 		v.check(n <= most, field, n, fmt.Sprintf("at most %s, which is %d", limit, most))
 	}
+	v.check(c.MaxConnLifetime > 0 || c.MaxConnLifetimeJitter <= 0, "MaxConnLifetimeJitter", c.MaxConnLifetimeJitter, "none where MaxConnLifetime has no limit")
 	atMost("MinConns", c.MinConns, "MaxConns", c.MaxConns)
 	atMost("MinIdleConns", c.MinIdleConns, "MaxConns", c.MaxConns)
 	atMost("InitConns", c.InitConns, "MaxConns", c.MaxConns)

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"time"
 )
 
@@ -89,16 +90,35 @@ func (p *Pool) examine(c *conn, cfg *Config, x examination) {
 		defer cancel()
 		defer time.AfterFunc(patience, func() { p.locked(e.tooSlow) }).Stop()
 		defer time.AfterFunc(2*patience, func() { p.locked(e.offerUp) }).Stop()
-		defer time.AfterFunc(cfg.PingTimeout+abandonAfter, func() {
+		defer onceOverdue(ctx, func() {
 			p.locked(e.abandon)
 			p.log.examined(x.reason, errHung)
-		}).Stop()
+		})()
 		err := x.work(ctx)
 		if err != nil && p.ctx.Err() == nil {
 			p.log.examined(x.reason, err)
 		}
 		p.locked(func() { e.ended(err) })
 	})
+}
+
+// onceOverdue calls abandon if the returned function has not been called by
+// abandonAfter from the end of ctx, be that its timeout or the end of the pool.
+func onceOverdue(ctx context.Context, abandon func()) (done func()) {
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(abandonAfter)
+		defer timer.Stop()
+		select {
+		case <-ended:
+		case <-timer.C:
+			abandon()
+		}
+	})
+	return func() {
+		stop()
+		close(ended)
+	}
 }
 
 // stopServing takes back that waiters may count on it.
@@ -162,6 +182,8 @@ func (e *examining) ended(err error) {
 		p.closeLate(c.inner)
 	case err == nil:
 		e.settle(true)
+		c.unproved = false
+		p.outage, p.lastErr = outage{}, nil
 		if e.proves {
 			p.provedAlive(c, p.now()-e.began)
 		}
@@ -184,6 +206,12 @@ func (e *examining) ended(err error) {
 func (e *examining) failed(err error) {
 	p := e.pool
 	if p.closed {
+		return
+	}
+	if e.checked && e.conn.used == 0 && e.conn.unproved { // a connect that led to nothing
+		p.lastErr = &ConnectError{Pool: p.name, Step: "verifying a new connection", Err: err}
+		p.counters.ConnectErrors++
+		p.outage.failedProbe(p.now(), false, rand.N[time.Duration])
 		return
 	}
 	if e.checked && !e.serving {
