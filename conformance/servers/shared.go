@@ -6,14 +6,38 @@ import (
 	"testing"
 )
 
-// shared is the server that the tests of one process have in common. Once it
-// was asked for, its outcome stands: a start that failed is not tried again by
-// every test.
+// shared holds the servers that the tests of one process have in common.
 var shared struct {
 	mu       sync.Mutex
-	tried    bool
-	postgres *PostgresServer
-	err      error
+	postgres common[PostgresServer]
+	mariadb  common[MariaDBServer]
+}
+
+// common is one of them. Once it was asked for, its outcome stands: a start that
+// failed is not tried again by every test.
+type common[S any] struct {
+	tried  bool
+	server *S
+	err    error
+}
+
+func (c *common[S]) get(tb testing.TB, start func() (*S, error)) *S {
+	tb.Helper()
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	if !c.tried {
+		c.server, c.err = start()
+		c.tried = true
+	}
+	Require(tb, c.err)
+	return c.server
+}
+
+func (c *common[S]) end(stop func(*S)) {
+	if c.server != nil {
+		stop(c.server)
+	}
+	*c = common[S]{}
 }
 
 // SharedPostgres returns a server with default options that all tests of the
@@ -22,15 +46,18 @@ var shared struct {
 // what happens where PostgreSQL is not installed.
 func SharedPostgres(tb testing.TB) *PostgresServer {
 	tb.Helper()
-	shared.mu.Lock()
-	defer shared.mu.Unlock()
-	if !shared.tried {
+	return shared.postgres.get(tb, func() (*PostgresServer, error) {
 		// Not the test's context: the server outlives the test that asked first.
-		shared.postgres, shared.err = StartPostgres(context.Background(), PostgresOptions{})
-		shared.tried = true
-	}
-	Require(tb, shared.err)
-	return shared.postgres
+		return StartPostgres(context.Background(), PostgresOptions{})
+	})
+}
+
+// SharedMariaDB is [SharedPostgres] for MariaDB.
+func SharedMariaDB(tb testing.TB) *MariaDBServer {
+	tb.Helper()
+	return shared.mariadb.get(tb, func() (*MariaDBServer, error) {
+		return StartMariaDB(context.Background(), MariaDBOptions{})
+	})
 }
 
 // StopShared stops the shared servers, if any was started. It is for the end of
@@ -38,8 +65,6 @@ func SharedPostgres(tb testing.TB) *PostgresServer {
 func StopShared() {
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
-	if shared.postgres != nil {
-		shared.postgres.Stop()
-	}
-	shared.postgres, shared.err, shared.tried = nil, nil, false
+	shared.postgres.end((*PostgresServer).Stop)
+	shared.mariadb.end((*MariaDBServer).Stop)
 }
