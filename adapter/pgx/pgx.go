@@ -1,0 +1,164 @@
+// Package pgx lets nimue do more with github.com/jackc/pgx/v5. It is used by
+// importing it, once, anywhere in the program:
+//
+//	import (
+//		_ "github.com/jackc/pgx/v5/stdlib"
+//		_ "github.com/nimue-go/nimue/adapter/pgx"
+//	)
+//
+//	db, err := sql.Open("nimue", "pgx:postgres://app@db.internal/shop?pool_max_conns=20")
+//
+// The DSN stays what it was, and so does the driver that it names: pgx, pgx/v5, or
+// whatever name the application has registered pgx's driver under. What changes:
+//
+//   - The pool watches the socket of every connection, beneath TLS too. A session
+//     that the server ends is replaced at once, before anybody asks for it, and at no
+//     cost per operation. That is why pgx's own ping is off, which costs a round trip
+//     at the first statement after a second of idleness.
+//   - Errors are read as PostgreSQL means them: which end the session, which are the
+//     statement's own, and which say that the server has become read-only.
+//   - A connect that fails for good, because of a wrong password, say, is told from
+//     one that may succeed later, also where the DSN names several hosts.
+//   - After an error that says "read-only", the server is asked whether that is its
+//     own state, after a failover, or only the transaction's. If it is the server's,
+//     the pool is renewed. With target_session_attrs=read-write and all hosts in the
+//     DSN it then finds the new primary.
+//   - Notices of the server go to the pool's log.
+//
+// All of it applies to a connector of stdlib.GetConnector too that is given to
+// nimue.NewConnector, but for the notices, and for the ping, which
+// stdlib.OptionShouldPing switches off. DSNs of stdlib.RegisterConnConfig work the
+// same, with pgx's ping on.
+package pgx
+
+import (
+	"context"
+	"database/sql/driver"
+	"log/slog"
+	"net"
+	"strings"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/nimue-go/nimue"
+	"github.com/nimue-go/nimue/pool"
+)
+
+func init() {
+	nimue.RegisterAdapter(nimue.Adapter{
+		Name:      "pgx",
+		Serves:    serves,
+		Open:      open,
+		Configure: configure,
+	})
+}
+
+func serves(d driver.Driver) bool {
+	_, ok := d.(*stdlib.Driver)
+	return ok
+}
+
+// registered begins the DSNs of stdlib.RegisterConnConfig, which only pgx's own
+// connector can look up.
+const registered = "registeredConnConfig"
+
+// open makes the connector of a DSN. A DSN that pgx cannot read is an error here,
+// and not at the first connect.
+func open(d driver.Driver, dsn string) (driver.Connector, error) {
+	if strings.HasPrefix(dsn, registered) {
+		return d.(*stdlib.Driver).OpenConnector(dsn)
+	}
+	if _, err := pgx.ParseConfig(dsn); err != nil {
+		return nil, err
+	}
+	return &connector{driver: d, dsn: dsn}, nil
+}
+
+// connector connects as pgx's own does, but for the ping and the notices.
+type connector struct {
+	driver  driver.Driver
+	dsn     string
+	notices atomic.Pointer[noticeLog] // nil until Configure tells the logger
+}
+
+// Connect reads the DSN anew every time, like pgx: the files and environment
+// variables that it refers to, a .pgpass or a client certificate, may have changed.
+func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	config, err := pgx.ParseConfig(c.dsn)
+	if err != nil {
+		return nil, err
+	}
+	earlier := config.OnNotice
+	config.OnNotice = func(conn *pgconn.PgConn, notice *pgconn.Notice) {
+		if earlier != nil {
+			earlier(conn, notice)
+		}
+		c.notices.Load().log(notice)
+	}
+	return stdlib.GetConnector(*config, stdlib.OptionShouldPing(neverPing)).Connect(ctx)
+}
+
+// Driver returns the driver that the DSN names.
+func (c *connector) Driver() driver.Driver { return c.driver }
+
+func neverPing(context.Context, stdlib.ShouldPingParams) bool { return false }
+
+// configure fills in what was left open.
+func configure(inner driver.Connector, cfg *pool.Config) error {
+	if c, ours := inner.(*connector); ours && cfg.Logger != nil {
+		c.notices.Store(&noticeLog{cfg.Name, cfg.Logger})
+	}
+	if cfg.NetConn == nil {
+		cfg.NetConn = netConn
+	}
+	if cfg.Classify == nil {
+		cfg.Classify = classify
+	}
+	if cfg.Permanent == nil {
+		cfg.Permanent = permanent
+	}
+	if cfg.CheckRole == nil {
+		cfg.CheckRole = checkRole
+	}
+	return nil
+}
+
+func netConn(conn driver.Conn) net.Conn {
+	c, ok := conn.(*stdlib.Conn)
+	if !ok {
+		return nil
+	}
+	return c.Conn().PgConn().Conn()
+}
+
+// noticeLog passes the server's notices on.
+type noticeLog struct {
+	pool string
+	to   *slog.Logger
+}
+
+// log logs what PostgreSQL sends to every client by default (client_min_messages
+// = notice) at info, and what a session must ask for at debug.
+func (l *noticeLog) log(n *pgconn.Notice) {
+	if l == nil {
+		return
+	}
+	level := slog.LevelInfo
+	severity := severityOf((*pgconn.PgError)(n))
+	if severity == "LOG" || strings.HasPrefix(severity, "DEBUG") {
+		level = slog.LevelDebug
+	}
+	l.to.Log(context.Background(), level, "server notice",
+		"pool", l.pool, "severity", severity, "sqlstate", n.Code, "message", n.Message)
+}
+
+// severityOf is the severity in English, which servers before 9.6 and some proxies
+// tell only in the session's language.
+func severityOf(err *pgconn.PgError) string {
+	if err.SeverityUnlocalized != "" {
+		return err.SeverityUnlocalized
+	}
+	return err.Severity
+}
