@@ -391,3 +391,12 @@ func TestCloseGivesUpOnADriverThatHangs(t *testing.T) {
 		time.Sleep(time.Minute)
 	})
 }
+
+func TestUnknownDriverAndBadParametersInOneError(t *testing.T) {
+	_, err := sql.Open("nimue", "nosuch:x?pool_max_conns=0&pool_foo=1")
+	for _, want := range []string{"nosuch", "pool_max_conns", "pool_foo"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s is not in: %v", want, err)
+		}
+	}
+}

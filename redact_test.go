@@ -261,3 +261,36 @@ func TestRedactionTakesLinearTime(t *testing.T) {
 		t.Errorf("took %v", took)
 	}
 }
+
+// A parameter in the midst of a keyword DSN swallows what follows it.
+func TestSwallowedPasswordIsNotShown(t *testing.T) {
+	for _, dsn := range []string{
+		"pgx:host=h?pool_max_conns=5 user=u password=hunter2",
+		"pgx:host=h?pool_max_conns=5;password=hunter2",
+		"pgx:host=h?pool_name=orders user=u password=hunter2",
+	} {
+		_, err := ParseDSN(dsn)
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", dsn, err)
+		}
+	}
+}
+
+// fieldError has a secret where only %#v shows it.
+type fieldError struct{ DSN string }
+
+func (fieldError) Error() string { return "invalid port" }
+
+func TestSecretInAFieldIsNotShown(t *testing.T) {
+	d, err := ParseDSN("pgx:postgres://app:hunter2@h/d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	redacted := redactError(fieldError{d.Inner}, d)
+	if s := fmt.Sprintf("%v %+v %#v", redacted, redacted, redacted); strings.Contains(s, "hunter2") {
+		t.Error(s)
+	}
+	if as := (fieldError{}); !errors.As(redacted, &as) {
+		t.Error("the driver's error cannot be found")
+	}
+}

@@ -404,7 +404,12 @@ func (p *Pool) makeReady(ctx context.Context, c *conn) (Reason, error) {
 		return 0, nil
 	}
 	if c.limit == nil {
-		c.limit = &lazyTimeout{after: p.settings.Load().PingTimeout}
+		c.limit = &lazyTimeout{}
+		if cfg := p.settings.Load(); cfg.AcquireTimeout > 0 {
+			c.limit.after = min(cfg.PingTimeout, cfg.AcquireTimeout)
+		} else {
+			c.limit.after = cfg.PingTimeout
+		}
 	}
 	c.limit.Context = ctx
 	err := resetSession(c.limit, c.resetter)

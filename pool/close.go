@@ -69,7 +69,8 @@ func (p *Pool) finish() {
 		return
 	}
 	if p.quiet != nil {
-		closeOnce(p.quiet)
+		close(p.quiet)
+		p.quiet = nil
 	}
 	if p.leasedN == 0 {
 		closeOnce(p.drained)
@@ -167,13 +168,15 @@ func (p *Pool) Settle(ctx context.Context) error {
 func (p *Pool) settled() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.quiet == nil {
-		p.quiet = make(chan struct{})
+	quiet := p.quiet
+	if quiet == nil {
+		quiet = make(chan struct{})
+		p.quiet = quiet
 	}
 	if p.closed {
 		p.finish()
 	}
-	return p.quiet
+	return quiet
 }
 
 // awaitWork waits for the goroutines of a drained pool. They are about to end,

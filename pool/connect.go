@@ -39,7 +39,7 @@ func (p *Pool) dial() {
 		if !p.outage.permanent {
 			wanted = max(wanted, 1) // so that it is known when it ends
 		}
-		if wanted <= 0 || p.connecting > 0 {
+		if wanted <= 0 || p.connecting+p.proving > 0 {
 			return
 		}
 		// Without a grace, a caller with nothing else to hope for asks the server.
@@ -161,7 +161,9 @@ func (p *Pool) connected(c *conn) {
 	cfg := p.settings.Load()
 	p.connecting--
 	p.initial = max(p.initial-1, 0)
-	if c.unproved = cfg.CheckOnAcquire == CheckAlways && c.canVerify(cfg); !c.unproved {
+	if c.unproved = cfg.CheckOnAcquire == CheckAlways && c.canVerify(cfg); c.unproved {
+		p.proving++
+	} else {
 		p.outage, p.lastErr = outage{}, nil
 	}
 	p.counters.Connects++

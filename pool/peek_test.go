@@ -112,3 +112,14 @@ func TestAcquireSeesThatThePeerHasClosed(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A read deadline that has passed, left behind by a driver, is no close.
+func TestPeekPastAReadDeadline(t *testing.T) {
+	client, _ := pair(t, "tcp", "127.0.0.1:0")
+	if err := client.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if _, raw := rawConn(client); peerClosed(raw) {
+		t.Error("taken for closed")
+	}
+}

@@ -62,6 +62,7 @@ type Pool struct {
 	verifyingN int
 	closingN   int
 	serving    int // verifications that waiters count on
+	proving    int // connections with unproved set
 	replacing  int // connections with replace set
 	initial    int // connects still to be made for InitConns
 	lost       []lost

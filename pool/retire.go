@@ -41,6 +41,7 @@ func (p *Pool) giveUp(c *conn, reason Reason) {
 // forget takes c out of the pool's books.
 func (p *Pool) forget(c *conn, reason Reason) {
 	c.state = closing
+	p.proved(c)
 	if c.replace {
 		c.replace = false
 		p.replacing--

@@ -182,7 +182,7 @@ func (e *examining) ended(err error) {
 		p.closeLate(c.inner)
 	case err == nil:
 		e.settle(true)
-		c.unproved = false
+		p.proved(c)
 		p.outage, p.lastErr = outage{}, nil
 		if e.proves {
 			p.provedAlive(c, p.now()-e.began)
@@ -208,7 +208,7 @@ func (e *examining) failed(err error) {
 	if p.closed {
 		return
 	}
-	if e.checked && e.conn.used == 0 && e.conn.unproved { // a connect that led to nothing
+	if e.checked && e.conn.unproved { // a connect that led to nothing
 		p.lastErr = &ConnectError{Pool: p.name, Step: "verifying a new connection", Err: err}
 		p.counters.ConnectErrors++
 		p.outage.failedProbe(p.now(), false, rand.N[time.Duration])
@@ -219,6 +219,14 @@ func (e *examining) failed(err error) {
 	}
 	if e.checked && p.Classify(err) != Keep {
 		p.suspectAll()
+	}
+}
+
+// proved notes that c, a new connection, has been verified or is gone.
+func (p *Pool) proved(c *conn) {
+	if c.unproved {
+		c.unproved = false
+		p.proving--
 	}
 }
 
