@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"database/sql/driver"
 	"net"
+	"runtime"
 	"testing"
 	"time"
 
@@ -121,5 +122,21 @@ func TestPeekPastAReadDeadline(t *testing.T) {
 	}
 	if _, raw := rawConn(client); peerClosed(raw) {
 		t.Error("taken for closed")
+	}
+}
+
+// A server that is about to go says so first: the close counts, not the message.
+func TestPeekPastALastMessage(t *testing.T) {
+	client, server := pair(t, "tcp", "127.0.0.1:0")
+	_, raw := rawConn(client)
+	if _, err := server.Write([]byte("FATAL: terminating connection")); err != nil {
+		t.Fatal(err)
+	}
+	if peerClosed(raw) {
+		t.Error("a message was taken for a close")
+	}
+	_ = server.Close()
+	if runtime.GOOS == "linux" {
+		eventually(t, "the close", func() bool { return peerClosed(raw) })
 	}
 }

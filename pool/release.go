@@ -57,7 +57,7 @@ func (l Lease) Release(o Outcome) {
 	p.leasedN--
 	p.returned(c, o)
 	if o&TimedOut != 0 {
-		p.suspect(c.lentAt)
+		p.suspect(c.lentAt + 1) // later proofs are of later moments
 	}
 	switch {
 	case o&(Broken|Dead) != 0:

@@ -83,6 +83,26 @@ func TestTimeoutCastsNoDoubtOnThoseThatWorkedMeanwhile(t *testing.T) {
 	})
 }
 
+// The connection that was returned last before the slow one was lent has proved
+// nothing since.
+func TestTimeoutCastsDoubtOnTheOneReturnedJustBefore(t *testing.T) {
+	inBubble(t, scripted.Hooks{}, Config{MaxConns: 2}, func(t *testing.T, p *Pool, d *scripted.Driver) {
+		leases := acquireN(t, p, 2)
+		last := leases[0]
+		leases[1].Release(Clean)
+		last.Release(Clean)
+		slow, err := p.Reacquire(context.Background(), leases[1]) // not the one on top
+		if err != nil || slow.conn == last.conn {
+			t.Fatal(err)
+		}
+		slow.Release(TimedOut)
+		synctest.Wait()
+		if d.Count("ping") != 2 {
+			t.Errorf("calls %q, want both verified", d.Log())
+		}
+	})
+}
+
 // Standing connections have gone silent, new ones work. The pool is full.
 func TestSilentConnectionsMakeRoom(t *testing.T) {
 	hooks := scripted.Hooks{Ping: func(ctx context.Context, c *scripted.Conn) error {

@@ -1,31 +1,8 @@
-//go:build unix
+//go:build unix && !linux
 
 package pool
 
-import (
-	"net"
-	"syscall"
-)
-
-// rawConn reaches the innermost network connection and its descriptor, through
-// TLS and other wrappers that tell what they wrap; nil where there is none.
-func rawConn(nc net.Conn) (net.Conn, syscall.RawConn) {
-	for nc != nil {
-		if sc, ok := nc.(syscall.Conn); ok {
-			raw, err := sc.SyscallConn()
-			if err != nil {
-				return nil, nil
-			}
-			return nc, raw
-		}
-		wrapper, ok := nc.(interface{ NetConn() net.Conn })
-		if !ok {
-			return nil, nil
-		}
-		nc = wrapper.NetConn()
-	}
-	return nil, nil
-}
+import "syscall"
 
 // peerClosed asks the kernel, without waiting and without a round trip, whether
 // the other end has closed the connection. Bytes that wait to be read say
