@@ -226,7 +226,6 @@ func (p *Pool) mustCheck(c *conn, cfg *Config) bool {
 // just now.
 func (p *Pool) lend(c *conn, passedOn bool) uint64 {
 	seq := c.lease.seq()
-	c.lease.begin(seq)
 	c.state = leased
 	c.lentAt, c.passedOn = p.moment, passedOn
 	c.used++

@@ -75,9 +75,6 @@ const (
 
 func (w *leaseWord) seq() uint64 { return w.Load() >> seqShift }
 
-// begin starts lease seq in the busy state.
-func (w *leaseWord) begin(seq uint64) { w.Store(seq<<seqShift | busyBit) }
-
 // enter marks lease seq busy; false if it is over or revoked.
 func (w *leaseWord) enter(seq uint64) bool {
 	return w.CompareAndSwap(seq<<seqShift, seq<<seqShift|busyBit) ||
@@ -90,8 +87,9 @@ func (w *leaseWord) leave(seq uint64) bool {
 }
 
 // end ends lease seq, for whoever succeeds first; false if it is over or revoked.
+// The next one is busy from the beginning, so that lending needs no store.
 func (w *leaseWord) end(seq uint64) bool {
-	next := (seq + 1) << seqShift
+	next := (seq+1)<<seqShift | busyBit
 	return w.CompareAndSwap(seq<<seqShift|busyBit, next) || w.CompareAndSwap(seq<<seqShift, next)
 }
 
@@ -130,7 +128,7 @@ func newConn(inner driver.Conn, cfg *Config, dialled *socketNote) (c *conn, err 
 	default:
 		c.wire, c.socket = dialled.socket()
 	}
-	c.lease.Store(1 << seqShift)
+	c.lease.Store(1<<seqShift | busyBit)
 	return c, nil
 }
 

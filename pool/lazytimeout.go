@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,41 +14,44 @@ type lazyTimeout struct {
 	context.Context // the parent
 	after           time.Duration
 
-	mu     sync.Mutex // guards what is below; a leaf lock
-	real   context.Context
+	mu   sync.Mutex // one goroutine at a time sets real; a leaf lock
+	real atomic.Pointer[realTimeout]
+}
+
+type realTimeout struct {
+	context.Context
 	cancel context.CancelFunc
 }
 
 func (l *lazyTimeout) timed() context.Context {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.real == nil {
-		l.real, l.cancel = context.WithTimeout(l.Context, l.after)
+	real := l.real.Load()
+	if real == nil {
+		ctx, cancel := context.WithTimeout(l.Context, l.after)
+		real = &realTimeout{ctx, cancel}
+		l.real.Store(real)
 	}
-	return l.real
+	return real
 }
 
 // Done, Err and Deadline are the timed context's.
 func (l *lazyTimeout) Done() <-chan struct{}       { return l.timed().Done() }
 func (l *lazyTimeout) Deadline() (time.Time, bool) { return l.timed().Deadline() }
 func (l *lazyTimeout) Err() error {
-	l.mu.Lock()
-	real := l.real
-	l.mu.Unlock()
-	if real == nil {
-		return l.Context.Err()
+	if real := l.real.Load(); real != nil {
+		return real.Err()
 	}
-	return real.Err()
+	return l.Context.Err()
 }
 
 // stop frees the timer, if there is one, and tells whether the context may serve
 // again: nobody has asked for its end, so no other context hangs on it.
 func (l *lazyTimeout) stop() (again bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.real == nil {
+	real := l.real.Load()
+	if real == nil {
 		return true
 	}
-	l.cancel()
+	real.cancel()
 	return false
 }
