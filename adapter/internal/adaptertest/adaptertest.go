@@ -24,19 +24,19 @@ func (m tests) Run() int {
 // Main is the TestMain of every adapter.
 func Main(m *testing.M) { goleak.VerifyTestMain(tests{m}) }
 
-// patience bounds every wait for a condition.
-const patience = 20 * time.Second
+// Patience bounds every wait for a condition.
+const Patience = 20 * time.Second
 
 // Eventually waits for something that happens in its own time.
 func Eventually(tb testing.TB, what string, holds func() bool) {
 	tb.Helper()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
-	deadline := time.After(patience)
+	deadline := time.After(Patience)
 	for !holds() {
 		select {
 		case <-deadline:
-			tb.Fatalf("not within %v: %s", patience, what)
+			tb.Fatalf("not within %v: %s", Patience, what)
 		case <-ticker.C:
 		}
 	}
