@@ -108,9 +108,6 @@ func PostgresStandby(tb testing.TB, primary *PostgresServer) *PostgresServer {
 }
 
 func (s *PostgresServer) startStandby(ctx context.Context) (_ *PostgresServer, err error) {
-	if !holdsAll(s.programs, []string{"pg_basebackup"}) {
-		return nil, fmt.Errorf("pg_basebackup is %w in %s: install PostgreSQL's client package", ErrNotInstalled, s.programs)
-	}
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
 	dir, err := s.as.makeDir("nimue-pg-")
@@ -171,7 +168,11 @@ func quoteSetting(value string) string { return "'" + strings.ReplaceAll(value, 
 
 // tool runs one of the server's programs to its end.
 func (s *PostgresServer) tool(ctx context.Context, program string, args ...string) error {
-	cmd := exec.CommandContext(ctx, filepath.Join(s.programs, program), args...)
+	folder, ok := s.folderOf(program)
+	if !ok {
+		return fmt.Errorf("%s is %w beside the server in %s: install PostgreSQL's client package", program, ErrNotInstalled, s.programs)
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(folder, program), args...)
 	s.prepare(cmd)
 	// As in startProcess: the death signal is bound to the starting thread.
 	runtime.LockOSThread()
@@ -180,6 +181,20 @@ func (s *PostgresServer) tool(ctx context.Context, program string, args ...strin
 		return fmt.Errorf("%s: %w\n%s", program, err, output)
 	}
 	return nil
+}
+
+// folderOf finds a program of the same installation. The server's own may have been
+// found as links on the search path, where not all are linked.
+func (s *PostgresServer) folderOf(program string) (folder string, ok bool) {
+	if holdsAll(s.programs, []string{program}) {
+		return s.programs, true
+	}
+	server, err := filepath.EvalSymlinks(filepath.Join(s.programs, "postgres"))
+	if err != nil {
+		return "", false
+	}
+	folder = filepath.Dir(server)
+	return folder, holdsAll(folder, []string{program})
 }
 
 // Address is the server's host:port.
