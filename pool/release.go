@@ -178,10 +178,14 @@ func endsStatements(sql string) bool {
 // cleanUp does in the background what a return left to do, then offers c.
 func (p *Pool) cleanUp(c *conn, cfg *Config, o Outcome) {
 	verify := o&(Suspicious|TimedOut) != 0
+	reason := ReasonResetFailed
+	if o&^(Suspicious|TimedOut) == 0 && len(cfg.ResetSQL) == 0 {
+		reason = ReasonUnhealthy
+	}
 	p.examine(c, cfg, examination{
 		serving: true,
 		proves:  verify,
-		reason:  ReasonResetFailed,
+		reason:  reason,
 		work: func(ctx context.Context) error {
 			c.stmts.sweep()
 			if slices.ContainsFunc(cfg.ResetSQL, endsStatements) {

@@ -271,3 +271,33 @@ func TestFailingRoleCheck(t *testing.T) {
 		wantStats(t, p, 0, 0, 0)
 	})
 }
+
+// TestBehaviour6HungCheckDelaysNobody: one connection does not answer its health
+// check; all callers are served by the others at once.
+func TestBehaviour6HungCheckDelaysNobody(t *testing.T) {
+	var hung atomic.Bool
+	hooks := scripted.Hooks{Ping: func(ctx context.Context, c *scripted.Conn) error {
+		if c.ID == 1 && hung.Load() {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return nil
+	}}
+	inBubble(t, hooks, Config{MaxConns: 4}, func(t *testing.T, p *Pool, d *scripted.Driver) {
+		warm(t, p, 4)
+		hung.Store(true)
+		deadline := time.Now().Add(3 * DefaultHealthCheckPeriod)
+		for time.Now().Before(deadline) {
+			start := time.Now()
+			l := mustAcquire(t, p)
+			if took := time.Since(start); took != 0 {
+				t.Fatalf("waited %v", took)
+			}
+			l.Release(Clean)
+			time.Sleep(50 * time.Millisecond)
+		}
+		if s := p.Stats(); s.Retired[ReasonUnhealthy] != 1 || s.Total != 4 {
+			t.Errorf("%+v", s)
+		}
+	})
+}

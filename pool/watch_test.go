@@ -237,7 +237,7 @@ func TestAThousandDieAtOnce(t *testing.T) {
 	}
 	server := newEchoServer(t, "tcp", "127.0.0.1:0")
 	c := &countingConnector{Connector: &socketConnector{network: "tcp", address: server.Addr().String()}}
-	p := newWatched(t, c, Config{MaxConns: n, MinConns: n, MaxConnecting: 8})
+	p := newWatched(t, c, Config{MaxConns: n, InitConns: n, MaxConnecting: 8})
 	eventually(t, "a full pool", func() bool { return p.Stats().Idle == n })
 	server.accepted(t, n)
 	server.each(func(nc net.Conn) { _ = nc.Close() })
