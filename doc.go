@@ -89,8 +89,16 @@
 //
 // Errors of the inner driver pass through untouched. A caller who gets no
 // connection gets a *[pool.AcquireError], for errors.Is one of [pool.ErrExhausted],
-// [pool.ErrAcquireTimeout] and [pool.ErrClosed], and its context's error if that
-// ended the wait. A connect's error is the caller's at once when no connection is
-// open that could come back; otherwise the caller waits and the error stands in
-// the text of the timeout. No error, log line or name carries a password.
+// [pool.ErrAcquireTimeout], [pool.ErrUnavailable] and [pool.ErrClosed], its
+// context's error if that ended the wait, and the last connect error. A connect
+// error that will not pass by itself, such as a wrong password, is the caller's at
+// once and as it is when no connection is open that could come back; any other is
+// waited out, for pool_outage_grace at most. No error, log line or name carries a
+// password.
+//
+// # Adapters
+//
+// Packages adapter/pgx, adapter/mysql and adapter/sqlite are one import each and
+// tell nimue what the interfaces of database/sql/driver cannot: where the sockets
+// are, what errors mean, whether a server was demoted. See [Adapter].
 package nimue

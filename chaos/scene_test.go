@@ -54,8 +54,8 @@ type fault struct {
 	workers  int           // 32 if not set
 	path     path
 	params   string            // of nimue's, beyond its defaults
-	settings func() []opener   // other contenders than usual
-	before   func(s *scene)    // what is done while all connections are warm and idle
+	cold     bool              // nothing is opened before the load is
+	before   func(s *scene)    // what is done before the load, while all connections are warm and idle
 	strike   func(s *scene)    // brings the fault about and ends it, while the load flows
 	allowed  int               // how many failures nimue's application may see
 	kinds    func(string) bool // which; broken ones, begun before the cut, if not set
@@ -64,9 +64,6 @@ type fault struct {
 
 // run has each contender suffer the fault in turn.
 func (f fault) run(t *testing.T, section string, b backend, contenders []opener) {
-	if f.settings != nil {
-		contenders = f.settings()
-	}
 	t.Run(slug(f.name), func(t *testing.T) {
 		for _, o := range contenders {
 			t.Run(slug(o.name), func(t *testing.T) { f.runOne(t, section, b, o) })
@@ -143,7 +140,9 @@ func (f fault) play(t *testing.T, b backend, o opener) (s *scene, r *report, aga
 	to.params = f.params
 	s.c = o.open(t, to)
 	t.Cleanup(func() { s.end(o.name, base) }) // before the proxies go
-	s.warmUp()
+	if !f.cold {
+		s.warmUp()
+	}
 	if f.before != nil {
 		f.before(s)
 	}

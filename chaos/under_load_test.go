@@ -13,7 +13,6 @@ type controlled interface {
 	backend
 	shutdown(tb testing.TB, mode servers.StopMode)
 	start(tb testing.TB)
-	signalBackend(tb testing.TB, id int, signal syscall.Signal)
 	signalAll(tb testing.TB, signal syscall.Signal)
 }
 
@@ -41,10 +40,8 @@ func deadlines(kind string) bool { return kind == "deadline" }
 // connections. Everything else is waited out.
 func TestUnderLoad(t *testing.T) {
 	server := startPostgres(t, servers.PostgresOptions{})
-	for _, f := range append(serverFaults(server), networkFaults()...) {
-		f.run(t, onPostgresFaults, server, postgresContenders)
-	}
-	backendFaults(server).run(t, onPostgresFaults, server, postgresContenders)
+	all := faults(append(append(serverFaults(server), backendFaults(server)...), networkFaults()...))
+	all.run(t, onPostgresFaults, server, postgresContenders)
 }
 
 // serverFaults are those of the server's processes, of any server.

@@ -24,6 +24,24 @@
 // a time. Whichever comes first, a returned connection or a new one, serves the
 // longest waiter.
 //
+// # Health
+//
+// The pool wants to know that a connection died before a caller does. Where it can
+// reach the socket, the kernel tells it when the server closes its end, by one
+// descriptor for all connections; elsewhere a connection that was not heard of for
+// a second is verified before it is lent. Idle ones are verified every
+// Config.HealthCheckPeriod. As soon as one connection dies, every other that has
+// proved nothing since is under suspicion: it is verified before it is lent, all
+// of them at once. So one failure costs one caller an error at most. An idle
+// connection that died is replaced.
+//
+// From the first connect that fails until one succeeds there is an outage: one
+// prober dials, with backoff, callers wait for Config.OutageGrace and then fail at
+// once. Errors that will not pass by themselves, a wrong password above all, are
+// answered at once from the beginning. A server that has become read-only, as
+// after a failover, is asked about it (Config.CheckRole), and if it is so, all
+// connections are renewed.
+//
 // # Concurrency
 //
 // One mutex, Pool.mu, guards the whole state; no other lock is taken while it is

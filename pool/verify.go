@@ -62,6 +62,7 @@ type examining struct {
 	pool  *Pool
 	conn  *conn
 	began time.Duration
+	died  bool // of a cause that may concern the others; set before its end
 
 	settled bool
 	slow    bool // waiters do not count on it any more
@@ -98,6 +99,7 @@ func (p *Pool) examine(c *conn, cfg *Config, x examination) {
 		if err != nil && p.ctx.Err() == nil {
 			p.log.examined(x.reason, err)
 		}
+		e.died = err != nil && p.Classify(err) != Keep
 		p.locked(func() { e.ended(err) })
 	})
 }
@@ -217,7 +219,7 @@ func (e *examining) failed(err error) {
 	if e.checked && !e.serving {
 		p.lose(e.conn)
 	}
-	if e.checked && p.Classify(err) != Keep {
+	if e.checked && (e.died || err == errHung) {
 		p.suspectAll()
 	}
 }
