@@ -184,12 +184,15 @@ func (e *examining) ended(err error) {
 		p.closeLate(c.inner)
 	case err == nil:
 		e.settle(true)
-		p.proved(c)
-		p.outage, p.lastErr = outage{}, nil
+		if c.unproved {
+			p.proved(c)
+			p.outage, p.lastErr = outage{}, nil
+		}
 		if e.proves {
 			p.provedAlive(c, p.now()-e.began)
 		}
 		p.examined(c, e.checked)
+		p.dial() // an outage may be over
 	case errors.Is(err, errDemoted):
 		e.settle(false)
 		p.retire(c, ReasonDemoted)
