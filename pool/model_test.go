@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -26,7 +27,7 @@ var steps = rapid.Custom(func(t *rapid.T) step {
 	return step{
 		do: rapid.SampledFrom([]string{"acquire", "acquire", "acquire", "release", "release", "release broken",
 			"release suspicious", "release open tx", "cancel", "sleep", "limit", "floor", "reset", "refuse",
-			"sicken", "slow"}).Draw(t, "do"),
+			"sicken", "slow", "release dead", "release timed out", "release role doubt", "demote", "hang", "hang up"}).Draw(t, "do"),
 		n: rapid.IntRange(0, 9).Draw(t, "n"),
 	}
 })
@@ -72,6 +73,8 @@ type model struct {
 	waiters []modelWaiter // in the order of asking
 	refuse  atomic.Bool   // connects fail
 	sick    atomic.Int32  // this connection's pings fail
+	hung    atomic.Int32  // this connection's pings do not return before their context ends
+	demoted atomic.Bool   // what CheckRole says
 	slow    atomic.Int64  // a connect takes this long
 }
 
@@ -95,9 +98,14 @@ func newModel(cfg Config) *model {
 			if int32(c.ID) == m.sick.Load() {
 				return errors.New("sick")
 			}
+			if int32(c.ID) == m.hung.Load() {
+				<-ctx.Done()
+				return ctx.Err()
+			}
 			return nil
 		},
 	})
+	cfg.CheckRole = func(context.Context, driver.Conn) (bool, error) { return m.demoted.Load(), nil }
 	p, err := New(m.driver, cfg)
 	if err != nil {
 		panic(err)
@@ -119,6 +127,18 @@ func (m *model) run(s step) {
 		m.release(s.n, Suspicious)
 	case "release open tx":
 		m.release(s.n, OpenTx)
+	case "release dead":
+		m.release(s.n, Dead)
+	case "release timed out":
+		m.release(s.n, TimedOut)
+	case "release role doubt":
+		m.release(s.n, RoleDoubt)
+	case "demote":
+		m.demoted.Store(s.n%2 == 0)
+	case "hang":
+		m.hung.Store(int32(s.n))
+	case "hang up":
+		m.hangUp(s.n)
 	case "cancel":
 		if len(m.waiters) > 0 {
 			w := &m.waiters[s.n%len(m.waiters)]
@@ -142,6 +162,17 @@ func (m *model) run(s step) {
 	case "slow":
 		m.slow.Store(int64(time.Duration(s.n/2) * 50 * time.Millisecond))
 	}
+}
+
+// hangUp has the kernel say that a connection's peer has closed.
+func (m *model) hangUp(n int) {
+	var victim []*conn
+	m.pool.locked(func() {
+		if len(m.pool.all) > 0 {
+			victim = append(victim, m.pool.all[n%len(m.pool.all)])
+		}
+	})
+	m.pool.hungUp(victim)
 }
 
 func (m *model) update(change func(*Config)) {
@@ -174,7 +205,7 @@ func (m *model) settle() error {
 					return errors.New("a waiter was served before an older one")
 				}
 				m.leases = append(m.leases, a.lease)
-			} else if !w.gone && !errors.Is(a.err, errRefused) {
+			} else if !w.gone && !errors.Is(a.err, errRefused) && !errors.Is(a.err, ErrUnavailable) {
 				return fmt.Errorf("a waiter got %w", a.err)
 			}
 		default:
@@ -202,9 +233,9 @@ func (m *model) invariants() error {
 		return fmt.Errorf("%d in use, the model has %d", s.InUse, len(m.leases))
 	case s.Waiting != len(m.waiters):
 		return fmt.Errorf("%d waiting, the model has %d", s.Waiting, len(m.waiters))
-	case s.Waiting > 0 && s.Idle > 0:
+	case s.Waiting > 0 && s.Idle > 0 && s.Verifying == 0: // a verification gets a moment before another is begun
 		return fmt.Errorf("%d wait while %d connections are idle", s.Waiting, s.Idle)
-	case s.Waiting > 0 && s.Total < m.max && s.Connecting == 0 && !m.refuse.Load() && s.LastConnectError == nil:
+	case s.Waiting > 0 && s.Total < m.max && s.Connecting+s.Verifying == 0 && !m.refuse.Load() && s.LastConnectError == nil:
 		return fmt.Errorf("%d wait and nothing is being done: %+v", s.Waiting, s)
 	case m.driver.Most() > m.highest:
 		return fmt.Errorf("%d connections at the server, the limit was never above %d", m.driver.Most(), m.highest)
@@ -219,6 +250,8 @@ func (m *model) invariants() error {
 func (m *model) finish() error {
 	m.refuse.Store(false)
 	m.sick.Store(-1)
+	m.hung.Store(-1)
+	m.demoted.Store(false)
 	m.slow.Store(0)
 	for len(m.waiters)+len(m.leases) > 0 {
 		for len(m.leases) > 0 {
