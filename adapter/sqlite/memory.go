@@ -71,27 +71,27 @@ func unescape(text string) string {
 	return plain
 }
 
-// constrain makes a Config.Constrain that gives a database in memory what it needs
-// where that was left open, and refuses the contrary, after an earlier Constrain.
-func constrain(where kind, earlier func(*pool.Config) error) func(*pool.Config) error {
+// holdToOne makes a Config.Constrain that limits the pool to one connection that is
+// kept, after an earlier Constrain. What was left open it fills in, and it refuses the
+// contrary.
+func holdToOne(earlier func(*pool.Config) error) func(*pool.Config) error {
 	return func(cfg *pool.Config) error {
 		if earlier != nil {
 			if err := earlier(cfg); err != nil {
 				return err
 			}
 		}
-		if where == shared {
-			if cfg.MinConns == 0 {
-				cfg.MinConns = 1
-			}
-			return nil
+		if err := contradictions(cfg); err != nil {
+			return err
 		}
-		return holdToOne(cfg)
+		cfg.MaxConns = 1
+		cfg.MaxConnLifetime, cfg.MaxConnIdleTime = pool.None, pool.None
+		return nil
 	}
 }
 
-// holdToOne limits the pool to one connection that is kept.
-func holdToOne(cfg *pool.Config) error {
+// contradictions lists the settings that a private database cannot be kept with.
+func contradictions(cfg *pool.Config) error {
 	var problems []pool.Problem
 	refuse := func(contrary bool, field string, value any, want string) {
 		if contrary {
@@ -111,16 +111,14 @@ func holdToOne(cfg *pool.Config) error {
 	refuse(cfg.MaxConnLifetimeJitter > 0, "MaxConnLifetimeJitter", cfg.MaxConnLifetimeJitter, never)
 	refuse(cfg.MaxConnIdleTime > 0, "MaxConnIdleTime", cfg.MaxConnIdleTime, never)
 	refuse(cfg.MaxConnUses > 0, "MaxConnUses", cfg.MaxConnUses, never)
-	if len(problems) > 0 {
-		name := cfg.Name
-		if name == "" {
-			name = "pool"
-		}
-		return &pool.ConfigError{Pool: name, Problems: problems}
+	if len(problems) == 0 {
+		return nil
 	}
-	cfg.MaxConns = 1
-	cfg.MaxConnLifetime, cfg.MaxConnIdleTime = pool.None, pool.None
-	return nil
+	name := cfg.Name
+	if name == "" {
+		name = "pool"
+	}
+	return &pool.ConfigError{Pool: name, Problems: problems}
 }
 
 // keepAlive has no error and no verification retire the connection: it is the

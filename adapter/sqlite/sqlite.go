@@ -15,8 +15,8 @@
 //     opened it. The pool is held to that connection and never retires it. Settings
 //     that contradict it are refused, at sql.Open and by Update.
 //   - A database in memory that connections share (cache=shared, or vfs=memdb with a
-//     name that begins with a slash) ends with the last of them, so the pool always
-//     keeps one.
+//     name that begins with a slash) ends with the last of them. One more, which is
+//     not the pool's and is never used, keeps it for as long as the pool lasts.
 //   - Errors are read by their codes: a locked database or an interrupted statement
 //     says nothing about the connection, an input/output error does.
 //   - A file that cannot be opened fails at once, instead of being waited for.
@@ -29,6 +29,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"sync"
 
 	"github.com/nimue-go/nimue"
 	"github.com/nimue-go/nimue/pool"
@@ -53,12 +54,17 @@ func serves(d driver.Driver) bool {
 // open makes the connector of a DSN, through the driver that it names: an
 // application may have registered one with functions of its own.
 func open(d driver.Driver, dsn string) (driver.Connector, error) {
-	return &connector{d, dsn}, nil
+	return &connector{driver: d, dsn: dsn, kind: kindOf(dsn)}, nil
 }
 
 type connector struct {
 	driver driver.Driver
 	dsn    string
+	kind   kind
+
+	mu     sync.Mutex  // guards what is below
+	anchor driver.Conn // keeps a shared database in memory; nil until the first Connect
+	closed bool
 }
 
 // Connect opens the database. SQLite has no way to interrupt that.
@@ -66,7 +72,35 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if c.kind == shared {
+		if err := c.dropAnchor(); err != nil {
+			return nil, err
+		}
+	}
 	return c.driver.Open(c.dsn)
+}
+
+func (c *connector) dropAnchor() (err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.anchor == nil && !c.closed {
+		c.anchor, err = c.driver.Open(c.dsn)
+	}
+	return err
+}
+
+// Close gives up a shared database in memory. nimue calls it when it closes the
+// pool.
+func (c *connector) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	if c.anchor == nil {
+		return nil
+	}
+	anchor := c.anchor
+	c.anchor = nil
+	return anchor.Close()
 }
 
 // Driver returns the driver that the DSN names.
@@ -74,15 +108,9 @@ func (c *connector) Driver() driver.Driver { return c.driver }
 
 // configure fills in what was left open.
 func configure(inner driver.Connector, cfg *pool.Config) error {
-	where := onDisk
-	if c, ours := inner.(*connector); ours {
-		where = kindOf(c.dsn)
-	}
-	if where == private {
+	if c, ours := inner.(*connector); ours && c.kind == private {
 		keepAlive(cfg)
-	}
-	if where != onDisk {
-		cfg.Constrain = constrain(where, cfg.Constrain)
+		cfg.Constrain = holdToOne(cfg.Constrain)
 	}
 	if cfg.Classify == nil {
 		cfg.Classify = classify
