@@ -298,3 +298,73 @@ func TestPoolOf(t *testing.T) {
 		}
 	})
 }
+
+// TestForcedShutdownWaitsForRowsAndTransactions: their calls do not go through the
+// handle, so nobody knows when one is under way, and a connection must not be
+// closed beneath it. What is merely held is closed at once.
+func TestForcedShutdownWaitsForRowsAndTransactions(t *testing.T) {
+	for name, use := range map[string]func(t *testing.T, c *sql.Conn) (done func()){
+		"rows": func(t *testing.T, c *sql.Conn) func() {
+			rows, err := c.QueryContext(t.Context(), "SELECT")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return func() { _ = rows.Close() }
+		},
+		"rows of a statement": func(t *testing.T, c *sql.Conn) func() {
+			stmt, err := c.PrepareContext(t.Context(), "SELECT")
+			if err != nil {
+				t.Fatal(err)
+			}
+			rows, err := stmt.QueryContext(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return func() { _ = rows.Close(); _ = stmt.Close() }
+		},
+		"a transaction": func(t *testing.T, c *sql.Conn) func() {
+			tx, err := c.BeginTx(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return func() { _ = tx.Rollback() }
+		},
+		"nothing": func(t *testing.T, c *sql.Conn) func() {
+			mustExec(t, c, "x")
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, pool.Config{}, scripted.Hooks{}, func(t *testing.T, f fixture) {
+				held, err := f.db.Conn(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				done := use(t, held)
+				ctx, cancel := context.WithCancel(context.Background())
+				cancel()
+				if err := nimue.PoolOf(f.db).Shutdown(ctx); err == nil || !errors.Is(err, context.Canceled) {
+					t.Errorf("Shutdown: %v", err)
+				}
+				want := 0
+				if done != nil {
+					want = 1
+				}
+				if f.Open() != want {
+					t.Errorf("%d connections are open, want %d", f.Open(), want)
+				}
+				if done != nil {
+					done()
+				}
+				if err := held.PingContext(t.Context()); !errors.Is(err, pool.ErrClosed) {
+					t.Errorf("afterwards: %v", err)
+				}
+				_ = held.Close()
+				synctest.Wait()
+				if f.Open() != 0 {
+					t.Error("left open")
+				}
+			})
+		})
+	}
+}

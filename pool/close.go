@@ -113,7 +113,7 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 	if n == 0 {
 		return nil
 	}
-	return fmt.Errorf("nimue: %s: shutdown: %d connections were still in use and were closed by force: %w",
+	return fmt.Errorf("nimue: %s: shutdown: %d connections were still in use and were taken away: %w",
 		p.name, n, context.Cause(ctx))
 }
 

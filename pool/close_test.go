@@ -107,7 +107,7 @@ func TestShutdownByForce(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		err := p.Shutdown(ctx)
-		const want = "nimue: orders: shutdown: 1 connections were still in use and were closed by force: context deadline exceeded"
+		const want = "nimue: orders: shutdown: 1 connections were still in use and were taken away: context deadline exceeded"
 		if err == nil || err.Error() != want || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v", err)
 		}
