@@ -106,18 +106,30 @@ func (p *Pool) permanentError(err error) bool {
 	if failed := new(ConnectError); errors.As(err, &failed) && failed.setup {
 		return p.Classify(failed.Err) == Keep // the server answered, and will answer so again
 	}
-	var coded interface{ SQLState() string }
-	if errors.As(err, &coded) {
-		state := coded.SQLState()
+	return refusedForGood(err)
+}
+
+// refusedForGood applies the generic rules to an error and what it wraps. Where
+// several were joined, as for a server with several addresses, all must be so.
+func refusedForGood(err error) bool {
+	switch e := err.(type) {
+	case interface{ SQLState() string }:
+		state := e.SQLState()
 		return strings.HasPrefix(state, "28") || // invalid authorisation
 			state == "3D000" || state == "3F000" || // no such database, schema
 			state == "42501" || state == "42704" || state == "0A000" // not allowed, no such object, not supported
+	case x509.UnknownAuthorityError, x509.HostnameError, x509.CertificateInvalidError, *tls.CertificateVerificationError:
+		return true
+	case interface{ Unwrap() error }:
+		return refusedForGood(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		branches := e.Unwrap()
+		for _, branch := range branches {
+			if !refusedForGood(branch) {
+				return false
+			}
+		}
+		return len(branches) > 0
 	}
-	var (
-		unknown  x509.UnknownAuthorityError
-		hostname x509.HostnameError
-		invalid  x509.CertificateInvalidError
-		verify   *tls.CertificateVerificationError
-	)
-	return errors.As(err, &unknown) || errors.As(err, &hostname) || errors.As(err, &invalid) || errors.As(err, &verify)
+	return false
 }

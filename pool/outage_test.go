@@ -193,6 +193,8 @@ func TestPermanentErrors(t *testing.T) {
 		{own, true},
 		{fmt.Errorf("wrapped: %w", sqlStateError("28P01")), true},
 		{sqlStateError("28000"), true},
+		{errors.Join(sqlStateError("28000"), errRefused), false}, // one of two servers is only down
+		{errors.Join(sqlStateError("28000"), sqlStateError("3D000")), true},
 		{sqlStateError("3D000"), true},
 		{sqlStateError("57P03"), false}, // starting up
 		{sqlStateError("53300"), false}, // too many connections
