@@ -23,6 +23,8 @@ import (
 	"syscall"
 
 	_ "github.com/jackc/pgx/v5/stdlib"
+	_ "github.com/nimue-go/nimue/adapter/pgx"
+	_ "github.com/nimue-go/nimue/adapter/sqlite"
 	_ "modernc.org/sqlite"
 )
 
