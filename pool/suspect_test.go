@@ -301,3 +301,30 @@ func TestBehaviour6HungCheckDelaysNobody(t *testing.T) {
 		}
 	})
 }
+
+// A connection whose peer answers a verification and closes right after is
+// replaced like one that closed while it was idle.
+func TestHangUpDuringAVerificationIsALoss(t *testing.T) {
+	hooks := scripted.Hooks{Ping: func(_ context.Context, c *scripted.Conn) error { time.Sleep(100 * time.Millisecond); return nil }}
+	inBubble(t, hooks, Config{MaxConns: 4, CheckOnAcquire: CheckNever}, func(t *testing.T, p *Pool, d *scripted.Driver) {
+		warm(t, p, 4)
+		time.Sleep(DefaultHealthCheckPeriod + 50*time.Millisecond)
+		var victims []*conn
+		p.locked(func() {
+			for _, c := range p.all {
+				if c.state == verifying {
+					victims = append(victims, c)
+				}
+			}
+		})
+		if len(victims) == 0 {
+			t.Fatal("none is being verified")
+		}
+		p.hungUp(victims)
+		time.Sleep(time.Second)
+		wantStats(t, p, 4, 0, 4)
+		if s := p.Stats(); s.Retired[ReasonPeerClosed] != uint64(len(victims)) {
+			t.Errorf("retired %v", s.Retired)
+		}
+	})
+}

@@ -244,6 +244,9 @@ func (p *Pool) examined(c *conn, checked bool) {
 	c.verified = p.now()
 	c.stale = false
 	cfg := p.settings.Load()
+	if c.hungUp {
+		p.lose(c) // its peer answered and closed right after
+	}
 	if p.unfit(c, cfg) {
 		return
 	}
