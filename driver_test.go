@@ -400,3 +400,12 @@ func TestUnknownDriverAndBadParametersInOneError(t *testing.T) {
 		}
 	}
 }
+
+func TestSameNameAndAnotherPassword(t *testing.T) {
+	name := register("scripted-passwords", scripted.New(scripted.Hooks{}).Driver())
+	mustOpen(t, name+":postgres://a:hunter2@h/d?pool_name=passwords")
+	_, err := sql.Open("nimue", name+":postgres://a:hunter3@h/d?pool_name=passwords")
+	if err == nil || !strings.Contains(err.Error(), "password") || strings.Contains(err.Error(), "hunter") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -83,7 +83,11 @@ func joinShared(key string, dsn DSN, inner driver.Connector, cfg pool.Config) (s
 		made = true
 	}
 	if s.dsn.Format() != dsn.Format() {
-		return nil, false, fmt.Errorf("nimue: %s: pool_name is in use for another DSN, %v, and cannot be given to %v", key, s.dsn, dsn)
+		hidden := ""
+		if s.dsn.String() == dsn.String() {
+			hidden = ": they differ in what is not shown here, such as a password"
+		}
+		return nil, false, fmt.Errorf("nimue: %s: pool_name is in use for another DSN, %v, and cannot be given to %v%s", key, s.dsn, dsn, hidden)
 	}
 	s.users++
 	return s, made, nil
