@@ -123,7 +123,11 @@ func openFromPool(tb testing.TB, to target) *contender {
 
 func openPgxpool(tb testing.TB, to target) *contender {
 	tb.Helper()
-	p := newPgxpool(tb, to)
+	return overPgxpool(newPgxpool(tb, to))
+}
+
+// overPgxpool reduces a pgxpool.Pool to a contender.
+func overPgxpool(p *pgxpool.Pool) *contender {
 	return &contender{
 		name: isPgxpool,
 		exec: func(ctx context.Context, query string, args ...any) error {

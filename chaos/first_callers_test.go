@@ -63,7 +63,7 @@ func (f quietFault) run(t *testing.T, b backend, o opener) {
 	if len(seen.failures) > f.allowed {
 		t.Errorf("%d failures, of at most %d: %v%s", len(seen.failures), f.allowed, seen.failures, poolState(s.c))
 	}
-	verifyCapacity(t, s.c)
+	verifyCapacity(t, s.c, conns)
 	verifyAtRest(t, s.c)
 }
 

@@ -52,18 +52,17 @@ func (b baseline) verify(tb testing.TB) {
 	}
 }
 
-// verifyCapacity takes all connections that the contender may have, all at once:
+// verifyCapacity takes all n connections that the contender may have, all at once:
 // a slot that a fault has cost it would show.
-func verifyCapacity(tb testing.TB, c *contender) {
+func verifyCapacity(tb testing.TB, c *contender, n int) {
 	tb.Helper()
-	if err := holdAll(c); err != nil {
+	if err := holdAll(c, n); err != nil {
 		tb.Errorf("capacity is not whole: %v%s", err, poolState(c))
 	}
 }
 
-// holdAll takes as many connections as the contender may have, holds all of them
-// at one moment, and gives them back.
-func holdAll(c *contender) error {
+// holdAll takes n connections, holds all of them at one moment, and gives them back.
+func holdAll(c *contender, n int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience/2)
 	defer cancel()
 	var (
@@ -72,7 +71,7 @@ func holdAll(c *contender) error {
 		held []func()
 		last error
 	)
-	for range conns {
+	for range n {
 		work.Go(func() {
 			release, err := c.hold(ctx)
 			mu.Lock()
@@ -88,8 +87,8 @@ func holdAll(c *contender) error {
 	for _, release := range held {
 		release()
 	}
-	if len(held) < conns {
-		return fmt.Errorf("%d of %d connections: %w", len(held), conns, last)
+	if len(held) < n {
+		return fmt.Errorf("%d of %d connections: %w", len(held), n, last)
 	}
 	return nil
 }

@@ -38,8 +38,10 @@ const (
 	thinkTime = 5 * time.Millisecond
 	// readEvery is how many statements one read is among.
 	readEvery = 4
-	// patience bounds every wait for something that must happen.
-	patience = 30 * time.Second
+	// patience bounds every wait for something that must happen, and
+	// peersPatience the wait for a peer's load to be well again, which may never be.
+	patience      = 30 * time.Second
+	peersPatience = 20 * time.Second
 )
 
 // row is a numbered row: which worker wrote it, and its how manieth it was.
@@ -69,14 +71,16 @@ type load struct {
 	words    dialect
 	table    string
 	deadline time.Duration // of each statement
+	hopeless bool          // the fault has seen that it does not recover
 
 	ctx    context.Context
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 	done   []atomic.Int64 // statements that succeeded, by worker
 
-	mu     sync.Mutex // guards report
-	report report
+	mu        sync.Mutex // guards what is below
+	report    report
+	lastWrite time.Time // when the last one was acknowledged
 }
 
 // startLoad starts n workers on a table that exists already.
@@ -125,6 +129,7 @@ func (l *load) note(f failure) {
 		return
 	case f.write:
 		l.report.acknowledged[f.row] = true
+		l.lastWrite = f.began.Add(f.took)
 	default:
 		l.report.reads++
 	}
@@ -134,11 +139,14 @@ func (l *load) note(f failure) {
 // flows waits until every worker has succeeded n more times, and tells whether
 // that came about. It is how a test waits for a load to be warm, or well again.
 func (l *load) flows(n int64) bool {
+	if l.hopeless {
+		return false
+	}
 	goals := make([]int64, len(l.done))
 	for w := range l.done {
 		goals[w] = l.done[w].Load() + n
 	}
-	return eventually(func() bool {
+	return within(l.patience(), func() bool {
 		for w := range l.done {
 			if l.done[w].Load() < goals[w] {
 				return false
@@ -148,6 +156,19 @@ func (l *load) flows(n int64) bool {
 	})
 }
 
+// resumed waits for a write to be acknowledged after the moment, and tells how
+// long after it that was.
+func (l *load) resumed(after time.Time) (time.Duration, bool) {
+	var took time.Duration
+	ok := within(l.patience(), func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		took = l.lastWrite.Sub(after)
+		return took > 0
+	})
+	return took, ok
+}
+
 // stop ends the load and returns what it saw.
 func (l *load) stop() *report {
 	l.cancel()
@@ -155,9 +176,18 @@ func (l *load) stop() *report {
 	return &l.report
 }
 
+func (l *load) patience() time.Duration {
+	if l.c.pool == nil {
+		return peersPatience
+	}
+	return patience
+}
+
 // eventually asks until the answer is yes, and gives up after the patience.
-func eventually(ok func() bool) bool {
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+func eventually(ok func() bool) bool { return within(patience, ok) }
+
+func within(d time.Duration, ok func() bool) bool {
+	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if ok() {
 			return true
 		}

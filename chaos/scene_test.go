@@ -45,6 +45,7 @@ type scene struct {
 	relay   *relay
 	toxic   *toxic
 	cutAt   time.Time // by then all that was in flight had broken; see cut
+	remark  string    // for the table, beside errors and waits
 }
 
 // fault is something that goes wrong under load, and passes.
@@ -57,6 +58,7 @@ type fault struct {
 	cold     bool              // nothing is opened before the load is
 	before   func(s *scene)    // what is done before the load, while all connections are warm and idle
 	strike   func(s *scene)    // brings the fault about and ends it, while the load flows
+	capacity int               // what the application can have afterwards; 16 if not set
 	allowed  int               // how many failures nimue's application may see
 	kinds    func(string) bool // which; broken ones, begun before the cut, if not set
 	after    func(s *scene, r *report)
@@ -74,6 +76,9 @@ func (f fault) run(t *testing.T, section string, b backend, contenders []opener)
 func (f fault) runOne(t *testing.T, section string, b backend, o opener) {
 	s, r, again := f.play(t, b, o)
 	text := cell(r)
+	if s.remark != "" {
+		text += "; " + s.remark
+	}
 	books := reconcile(b.rows(t, s.table()), r)
 	if books != "" {
 		text += "; " + books
@@ -97,7 +102,11 @@ func (f fault) runOne(t *testing.T, section string, b backend, o opener) {
 		f.after(s, r)
 	}
 	verifyAtRest(t, s.c)
-	verifyCapacity(t, s.c)
+	n := f.capacity
+	if n == 0 {
+		n = conns
+	}
+	verifyCapacity(t, s.c, n)
 	verifyAtRest(t, s.c)
 }
 
@@ -135,9 +144,9 @@ func (f fault) play(t *testing.T, b backend, o opener) (s *scene, r *report, aga
 	}
 	b.admit(t, s.app)
 	b.exec(t, fmt.Sprintf(b.words().create, s.table()))
-	base := takeBaseline(t)
 	to := b.target(t, address, s.app)
 	to.params = f.params
+	base := takeBaseline(t)
 	s.c = o.open(t, to)
 	t.Cleanup(func() { s.end(o.name, base) }) // before the proxies go
 	if !f.cold {
@@ -169,7 +178,7 @@ func (f fault) play(t *testing.T, b backend, o opener) (s *scene, r *report, aga
 func (s *scene) warmUp() {
 	s.Helper()
 	for range 2 {
-		if err := holdAll(s.c); err != nil {
+		if err := holdAll(s.c, conns); err != nil {
 			s.Fatal(err)
 		}
 	}
