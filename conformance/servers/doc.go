@@ -11,6 +11,10 @@
 //
 //	pg := servers.SharedPostgres(t)
 //
+// MariaDB and PgBouncer are to be had in the same way. Servers can be shut down in
+// several ways and started again with their data, signalled, and, for PostgreSQL,
+// joined by a standby that is then promoted.
+//
 // Nothing outside the server's own temporary directory is read or written, no
 // server that was already running is touched, and only processes that were
 // started here are ended. On Linux the kernel ends the server when the test

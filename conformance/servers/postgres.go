@@ -246,6 +246,9 @@ func (s *PostgresServer) Host() string { return "127.0.0.1" }
 // Port is the TCP port that the server listens on.
 func (s *PostgresServer) Port() int { return s.port }
 
+// Address is the server's host:port.
+func (s *PostgresServer) Address() string { return s.Host() + ":" + strconv.Itoa(s.port) }
+
 // SocketDir is the directory of the server's Unix socket, or empty where the
 // path of the temporary directory is too long for one.
 func (s *PostgresServer) SocketDir() string { return s.socketDir }

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -196,6 +195,3 @@ func (s *PostgresServer) folderOf(program string) (folder string, ok bool) {
 	folder = filepath.Dir(server)
 	return folder, holdsAll(folder, []string{program})
 }
-
-// Address is the server's host:port.
-func (s *PostgresServer) Address() string { return s.Host() + ":" + strconv.Itoa(s.port) }
