@@ -189,7 +189,7 @@ func (p *Pool) nextSound(cfg *Config) *conn {
 
 // mustCheck tells whether c must be verified before it may be lent.
 func (p *Pool) mustCheck(c *conn, cfg *Config) bool {
-	if c.proof < p.doubt {
+	if c.proof < p.doubt || c.unproved {
 		return c.canVerify(cfg)
 	}
 	switch cfg.CheckOnAcquire {

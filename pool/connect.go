@@ -161,7 +161,10 @@ func (p *Pool) connected(c *conn) {
 	cfg := p.settings.Load()
 	p.connecting--
 	p.initial = max(p.initial-1, 0)
-	if c.unproved = cfg.CheckOnAcquire == CheckAlways && c.canVerify(cfg); c.unproved {
+	// In an outage a connect proves little: a proxy may let clients in and have no
+	// server for them.
+	c.unproved = (cfg.CheckOnAcquire == CheckAlways || p.outage.failures > 0) && c.canVerify(cfg)
+	if c.unproved {
 		p.proving++
 	} else {
 		p.outage, p.lastErr = outage{}, nil

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"time"
 )
@@ -68,6 +69,21 @@ func (p *Pool) answerHopeless(now time.Duration) {
 		err.Waiting--
 		p.refuse(w, err)
 	}
+}
+
+// errDiedEarly is the cause of an outage where connects succeed.
+var errDiedEarly = errors.New("a new connection died at its first use")
+
+// diedEarly takes the death of a connection in its first lease for a connect that
+// failed: so it is with a proxy that lets clients in and has no server for them.
+func (p *Pool) diedEarly(c *conn) {
+	if c.used > 1 || p.closed {
+		return
+	}
+	if p.lastErr == nil {
+		p.lastErr = errDiedEarly
+	}
+	p.outage.failedProbe(p.now(), false, rand.N[time.Duration])
 }
 
 // failedProbe accounts for a connect that failed. Connects that were under way

@@ -250,3 +250,43 @@ func TestBeforeConnect(t *testing.T) {
 		}
 	})
 }
+
+// A proxy lets everybody in and has no server: connects succeed, and what they
+// lead to dies at its first use, or when it is verified.
+func TestProxyWithoutAServer(t *testing.T) {
+	var down atomic.Bool
+	hooks := scripted.Hooks{Ping: func(context.Context, *scripted.Conn) error {
+		if down.Load() {
+			return driver.ErrBadConn
+		}
+		return nil
+	}}
+	inBubble(t, hooks, Config{MaxConns: 8, OutageGrace: 10 * time.Second}, func(t *testing.T, p *Pool, d *scripted.Driver) {
+		warm(t, p, 8)
+		down.Store(true)
+		errs := 0
+		for _, l := range acquireN(t, p, 8) {
+			l.Release(Dead)
+			errs++
+		}
+		time.AfterFunc(time.Second, func() { down.Store(false) })
+		for start := time.Now(); time.Since(start) < 2*time.Second; time.Sleep(time.Millisecond) {
+			l := mustAcquire(t, p)
+			if !down.Load() {
+				l.Release(Clean)
+				continue
+			}
+			l.Release(Dead)
+			errs++
+		}
+		if errs > 8+DefaultMaxConnecting {
+			t.Errorf("%d callers got a dead connection", errs)
+		}
+		if n := d.Opened(); n > 40 {
+			t.Errorf("%d connects", n)
+		}
+		if s := p.Stats(); s.LastConnectError != nil {
+			t.Errorf("the outage has not ended: %v", s.LastConnectError)
+		}
+	})
+}

@@ -64,6 +64,7 @@ func (l Lease) Release(o Outcome) {
 		p.retire(c, ReasonBroken)
 		if o&Dead != 0 {
 			p.suspectAll()
+			p.diedEarly(c)
 		}
 		p.serve()
 	case !work:
@@ -134,11 +135,15 @@ func (p *Pool) offer(c *conn) {
 		return
 	}
 	if p.queue.len > 0 {
-		if (cfg.CheckOnAcquire == CheckAlways || c.proof < p.doubt) && c.canVerify(cfg) {
+		if (cfg.CheckOnAcquire == CheckAlways || c.proof < p.doubt || c.unproved) && c.canVerify(cfg) {
 			p.check(c, cfg, true)
 			return
 		}
 		p.grant(c, true)
+		return
+	}
+	if c.unproved && p.outage.failures > 0 {
+		p.check(c, cfg, false) // which ends the outage, or does not
 		return
 	}
 	p.keepIdle(c, cfg)
