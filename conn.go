@@ -100,7 +100,7 @@ func (c *Conn) end(err error) (again bool) {
 		c.use.touched = true
 	case err == driver.ErrSkip: // not executed
 	case !c.use.touched && c.lease.Reused() && errors.Is(err, driver.ErrBadConn):
-		c.use.outcome |= pool.Dead
+		c.use.outcome |= pool.BadConn
 		c.release()
 		c.pool.CountRetry()
 		return true
@@ -116,6 +116,9 @@ func (c *Conn) end(err error) (again bool) {
 func (c *Conn) judge(err error) pool.Outcome {
 	switch c.pool.Classify(err) {
 	case pool.Discard:
+		if errors.Is(err, driver.ErrBadConn) {
+			return pool.BadConn
+		}
 		return pool.Dead
 	case pool.Suspect:
 		var netErr net.Error

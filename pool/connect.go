@@ -161,9 +161,9 @@ func (p *Pool) connected(c *conn) {
 	cfg := p.settings.Load()
 	p.connecting--
 	p.initial = max(p.initial-1, 0)
-	// In an outage a connect proves little: a proxy may let clients in and have no
-	// server for them.
-	c.unproved = (cfg.CheckOnAcquire == CheckAlways || p.outage.failures > 0) && c.canVerify(cfg)
+	// Where new connections have died at once, a connect proves little: a proxy may
+	// let clients in and have no server for them.
+	c.unproved = (cfg.CheckOnAcquire == CheckAlways || p.outage.early) && c.canVerify(cfg)
 	if c.unproved {
 		p.proving++
 	} else {

@@ -20,6 +20,7 @@ type outage struct {
 	retryAt   time.Duration // no probe before then
 	lastAt    time.Duration // when the last one failed
 	permanent bool          // its error was
+	early     bool          // connects succeed, but what they lead to dies at once
 }
 
 // The prober's backoff, and how often a server that refuses for good is asked
@@ -83,6 +84,7 @@ func (p *Pool) diedEarly(c *conn) {
 	if p.lastErr == nil {
 		p.lastErr = errDiedEarly
 	}
+	p.outage.early = true
 	p.outage.failedProbe(p.now(), false, rand.N[time.Duration])
 }
 

@@ -21,14 +21,20 @@ const (
 	OpenTx
 	// Broken: it is unusable and must be closed.
 	Broken
-	// Dead: it is unusable, of a cause that may concern the others too.
+	// Dead: it is unusable, of a cause that may concern the others too. In a
+	// connection's first lease that is as bad as a connect that fails.
 	Dead
+	// BadConn: the same, but the driver said driver.ErrBadConn, which is no more
+	// than a request to take another connection.
+	BadConn
 	// TimedOut: the server did not answer in time. It is verified before it is
 	// lent again, and so are all that proved nothing since this lease began.
 	TimedOut
 	// RoleDoubt: the server said that it is read-only. Config.CheckRole decides.
 	RoleDoubt
 )
+
+const unusable = Broken | Dead | BadConn
 
 // Release gives the connection back. It is quick: what needs the server (a
 // rollback, Config.ResetSQL, a verification) is done in the background before
@@ -42,7 +48,7 @@ func (l Lease) Release(o Outcome) {
 		p.finishRevoked(l)
 		return
 	}
-	if o&(Broken|Dead) == 0 && c.validator != nil && !isValid(c.validator) {
+	if o&unusable == 0 && c.validator != nil && !isValid(c.validator) {
 		o |= Broken
 	}
 	cfg := p.settings.Load()
@@ -60,10 +66,12 @@ func (l Lease) Release(o Outcome) {
 		p.suspect(c.lentAt + 1) // later proofs are of later moments
 	}
 	switch {
-	case o&(Broken|Dead) != 0:
+	case o&unusable != 0:
 		p.retire(c, ReasonBroken)
-		if o&Dead != 0 {
+		if o&(Dead|BadConn) != 0 {
 			p.suspectAll()
+		}
+		if o&Dead != 0 {
 			p.diedEarly(c)
 		}
 		p.serve()

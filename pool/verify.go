@@ -219,6 +219,7 @@ func (e *examining) failed(err error) {
 	if e.checked && e.conn.unproved { // a connect that led to nothing
 		p.lastErr = &ConnectError{Pool: p.name, Step: "verifying a new connection", Err: err}
 		p.counters.ConnectErrors++
+		p.outage.early = true
 		p.outage.failedProbe(p.now(), false, rand.N[time.Duration])
 		return
 	}
