@@ -62,6 +62,15 @@ var postgresContenders = []opener{
 	{isPgxpool, openPgxpool},
 }
 
+// each runs a subtest for each contender; for nimue alone where time is short.
+func each(t *testing.T, contenders []opener, f func(t *testing.T, o opener)) {
+	for _, o := range contenders {
+		if o.name == isNimue || !testing.Short() {
+			t.Run(slug(o.name), func(t *testing.T) { f(t, o) })
+		}
+	}
+}
+
 // sqlContenders are those of any driver.
 var sqlContenders = []opener{{isNimue, openNimue}, {isTuned, openTuned}}
 

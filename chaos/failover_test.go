@@ -72,26 +72,24 @@ func (c *cluster) resumes(s *scene, promoted time.Time) {
 // the two switch roles while the old primary lives on, read-only. The DSN names
 // both hosts and wants a session that can write.
 func TestFailover(t *testing.T) {
-	for _, o := range postgresContenders {
-		t.Run(slug(o.name), func(t *testing.T) {
-			t.Run("killed", func(t *testing.T) {
-				c := startCluster(t)
-				fault{
-					name: "the primary killed, the standby promoted",
-					strike: func(s *scene) {
-						c.shutdown(s, servers.Kill)
-						s.cut()
-						c.resumes(s, c.promote(s))
-					},
-					allowed: conns,
-				}.runOne(t, onFailover, c, o)
-			})
-			t.Run("switched", func(t *testing.T) {
-				c := startCluster(t)
-				switched(c).runOne(t, onFailover, c, o)
-			})
+	each(t, postgresContenders, func(t *testing.T, o opener) {
+		t.Run("killed", func(t *testing.T) {
+			c := startCluster(t)
+			fault{
+				name: "the primary killed, the standby promoted",
+				strike: func(s *scene) {
+					c.shutdown(s, servers.Kill)
+					s.cut()
+					c.resumes(s, c.promote(s))
+				},
+				allowed: conns,
+			}.runOne(t, onFailover, c, o)
 		})
-	}
+		t.Run("switched", func(t *testing.T) {
+			c := startCluster(t)
+			switched(c).runOne(t, onFailover, c, o)
+		})
+	})
 }
 
 // switched makes the primary read-only and promotes the standby. The old one goes

@@ -41,12 +41,11 @@ func TestFirstCallersAfterwards(t *testing.T) {
 		}, inTurn, 0},
 	} {
 		t.Run(slug(f.name), func(t *testing.T) {
-			for _, o := range postgresContenders {
-				if f.params != "" && o.name != isNimue {
-					continue // what the parameters ask for, the peers have not
-				}
-				t.Run(slug(o.name), func(t *testing.T) { f.run(t, server, o) })
+			contenders := postgresContenders
+			if f.params != "" {
+				contenders = contenders[:1] // what the parameters ask for, the peers have not
 			}
+			each(t, contenders, func(t *testing.T, o opener) { f.run(t, server, o) })
 		})
 	}
 }
@@ -91,21 +90,19 @@ func openWarm(t *testing.T, b backend, o opener, by path, params string) *scene 
 func TestFirstQueryAfterAQuietWhile(t *testing.T) {
 	const quiet, delay = 1300 * time.Millisecond, 2 * time.Millisecond
 	server := startPostgres(t, servers.PostgresOptions{})
-	for _, o := range postgresContenders {
-		t.Run(slug(o.name), func(t *testing.T) {
-			s := openWarm(t, server, o, viaRelay, "")
-			s.relay.delay.Store(int64(delay))
-			ask(s.c, 1, time.Second) // and its statement is prepared
-			time.Sleep(quiet)
-			before := s.relay.roundTrips.Load()
-			seen := ask(s.c, 1, time.Second)
-			trips := s.relay.roundTrips.Load() - before
-			results.add(onPostgres, "first query after a quiet 1.3 s, over a network of 4 ms", o.name,
-				fmt.Sprintf("%d round trips; %s", trips, roundWait(seen.longest)))
-			t.Logf("%s: %d round trips, %v", o.name, trips, seen.longest)
-			if o.name == isNimue && (trips != 1 || len(seen.failures) > 0) {
-				t.Errorf("%d round trips, want 1; failures %v", trips, seen.failures)
-			}
-		})
-	}
+	each(t, postgresContenders, func(t *testing.T, o opener) {
+		s := openWarm(t, server, o, viaRelay, "")
+		s.relay.delay.Store(int64(delay))
+		ask(s.c, 1, time.Second) // and its statement is prepared
+		time.Sleep(quiet)
+		before := s.relay.roundTrips.Load()
+		seen := ask(s.c, 1, time.Second)
+		trips := s.relay.roundTrips.Load() - before
+		results.add(onPostgres, "first query after a quiet 1.3 s, over a network of 4 ms", o.name,
+			fmt.Sprintf("round trips: %d; %s", trips, roundWait(seen.longest)))
+		t.Logf("%s: %d round trips, %v", o.name, trips, seen.longest)
+		if o.name == isNimue && (trips != 1 || len(seen.failures) > 0) {
+			t.Errorf("%d round trips, want 1; failures %v", trips, seen.failures)
+		}
+	})
 }

@@ -27,7 +27,6 @@ type relay struct {
 	mu        sync.Mutex // guards what is below
 	links     map[*link]bool
 	newSilent bool
-	opened    int
 	closed    bool
 }
 
@@ -107,7 +106,6 @@ func (r *relay) accept() {
 		}
 		l := &link{relay: r, client: client, gate: newGate(r.newSilent), fromServer: true}
 		r.links[l] = true
-		r.opened++
 		r.mu.Unlock()
 		r.work.Go(l.run)
 	}
@@ -199,13 +197,6 @@ func (r *relay) heal() {
 	for l := range r.links {
 		l.gate.set(false)
 	}
-}
-
-// accepted is how many links there have ever been.
-func (r *relay) accepted() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.opened
 }
 
 func (r *relay) close() {

@@ -67,9 +67,7 @@ type fault struct {
 // run has each contender suffer the fault in turn.
 func (f fault) run(t *testing.T, section string, b backend, contenders []opener) {
 	t.Run(slug(f.name), func(t *testing.T) {
-		for _, o := range contenders {
-			t.Run(slug(o.name), func(t *testing.T) { f.runOne(t, section, b, o) })
-		}
+		each(t, contenders, func(t *testing.T, o opener) { f.runOne(t, section, b, o) })
 	})
 }
 
