@@ -121,8 +121,9 @@ func (c *Conn) judge(err error) pool.Outcome {
 		}
 		return pool.Dead
 	case pool.Suspect:
+		// context.DeadlineExceeded is a timeout. pgx calls a cancellation one, too.
 		var netErr net.Error
-		if errors.As(err, &netErr) && netErr.Timeout() { // context.DeadlineExceeded is one
+		if errors.As(err, &netErr) && netErr.Timeout() && !errors.Is(err, context.Canceled) {
 			return pool.TimedOut
 		}
 		return pool.Suspicious

@@ -83,22 +83,28 @@ func (w *watcher) find(ids []uint64) []*conn {
 // hungUp takes note that the peers of these connections have closed. Idle ones go
 // at once and are replaced; a leased one goes when it is returned, and its holder
 // learns it from the driver; one that is being verified or connected goes when
-// that has ended. All others are under suspicion.
+// that has ended. The death of an idle one puts all others under suspicion. That of
+// a leased one does if the driver reports it: it may have said goodbye itself, as
+// pgx does when a query is cancelled.
 func (p *Pool) hungUp(conns []*conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || len(conns) == 0 {
 		return
 	}
+	died := false
 	for _, c := range conns {
 		c.hungUp = true
 		if c.state == idle && c.link.in != nil {
+			died = true
 			p.lose(c)
 			p.retireIdle(c, ReasonPeerClosed)
 		}
 	}
-	p.suspectAll()
-	p.serve()
+	if died {
+		p.suspectAll()
+		p.serve()
+	}
 }
 
 // socketKey is the context key under which NoteSocket finds where to note.
