@@ -100,7 +100,9 @@ func (c *Conn) end(err error) (again bool) {
 		c.use.touched = true
 	case err == driver.ErrSkip: // not executed
 	case !c.use.touched && c.lease.Reused() && errors.Is(err, driver.ErrBadConn):
-		c.use.outcome |= pool.BadConn
+		if c.use.ctx.Err() == nil {
+			c.use.outcome |= pool.BadConn
+		} // else pgx, for one, says so of a context that ended too soon
 		c.release()
 		c.pool.CountRetry()
 		return true
@@ -116,10 +118,13 @@ func (c *Conn) end(err error) (again bool) {
 func (c *Conn) judge(err error) pool.Outcome {
 	switch c.pool.Classify(err) {
 	case pool.Discard:
-		if errors.Is(err, driver.ErrBadConn) {
+		switch {
+		case !errors.Is(err, driver.ErrBadConn):
+			return pool.Dead
+		case c.use.ctx.Err() == nil:
 			return pool.BadConn
 		}
-		return pool.Dead
+		return pool.Suspicious
 	case pool.Suspect:
 		// context.DeadlineExceeded is a timeout. pgx calls a cancellation one, too.
 		var netErr net.Error

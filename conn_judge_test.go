@@ -84,3 +84,28 @@ func TestWhatAnErrorSaysOfTheOthers(t *testing.T) {
 		})
 	}
 }
+
+// TestBadConnOfAnEndedContext: drivers that have not sent anything yet when the
+// context ends answer driver.ErrBadConn, so that database/sql may try again. The
+// connection is verified, and nobody suspects the others.
+func TestBadConnOfAnEndedContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	hooks := scripted.Hooks{Exec: func(_ context.Context, _ *scripted.Conn, query string, _ []driver.NamedValue) error {
+		if query == "cancelled" {
+			cancel()
+			return driver.ErrBadConn
+		}
+		return nil
+	}}
+	bubble(t, pool.Config{MaxConns: 1}, hooks, func(t *testing.T, f fixture) {
+		f.exec(t, "once before")
+		if _, err := f.db.ExecContext(ctx, "cancelled"); !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v", err)
+		}
+		synctest.Wait()
+		f.exec(t, "once more")
+		if f.Opened() != 1 || f.Count("ping") != 1 {
+			t.Errorf("%d opened, calls %q", f.Opened(), f.Log())
+		}
+	})
+}
