@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"syscall"
+	"time"
 )
 
 // shutDown ends the process as mode says: by signal for an orderly end, by
@@ -30,19 +31,29 @@ func (d *daemon) shutDown(mode StopMode, signal, abrupt os.Signal) error {
 	return nil
 }
 
-// kill ends the process and its children, the main one first, so that it cannot
-// replace them.
+// kill ends the process and its children. The main one is halted first, so that it
+// cannot make more of them: a survivor would hold the server's memory, and a new
+// server refuse to start.
 func (d *daemon) kill() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	pids, err := children(d.process.cmd.Process.Pid)
-	if err != nil {
-		return err
+	main := d.process.cmd.Process
+	_ = main.Signal(syscall.SIGSTOP) // fails only if the process has ended
+	deadline := time.Now().Add(stopPatience)
+	for time.Now().Before(deadline) {
+		still := halted(main.Pid) // before the children are listed, so that the list is complete
+		pids, err := children(main.Pid)
+		if err != nil {
+			return err
+		}
+		if still && len(pids) == 0 {
+			break
+		}
+		for _, pid := range pids {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // likewise
+		}
 	}
-	_ = d.process.cmd.Process.Kill() // fails only if the process has ended
-	for _, pid := range pids {
-		_ = syscall.Kill(pid, syscall.SIGKILL) // likewise
-	}
+	_ = main.Kill()
 	<-d.process.exited
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Shutdown ends the server's processes and keeps its files, so that [Start] can
@@ -29,7 +30,9 @@ func (s *PostgresServer) Shutdown(mode StopMode) error {
 func (s *PostgresServer) Start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
-	for {
+	retry := time.NewTicker(50 * time.Millisecond)
+	defer retry.Stop()
+	for ; ; <-retry.C {
 		err := s.startOnPort(ctx)
 		if err == nil {
 			return nil
