@@ -41,7 +41,7 @@ func TestDSNKeepsTheDriversName(t *testing.T) {
 
 func TestSessionKilledWhileIdleIsReplacedUnnoticed(t *testing.T) {
 	const n = 8
-	db, watch, user := onMariaDB(t, servers.SharedMariaDB(t), "pool_max_conns=8&pool_min_conns=8&pool_health_check_period=1h")
+	db, watch, user := onMariaDB(t, servers.SharedMariaDB(t), "pool_max_conns=8&pool_health_check_period=1h")
 	adaptertest.Warm(t, db, n)
 	old := sessions(t, watch, user)
 	terminate(t, watch, user)
@@ -154,7 +154,7 @@ func TestBehaviour26Keepalive(t *testing.T) {
 	servers.Require(t, err)
 	t.Cleanup(server.Stop)
 	run := func(period string) (db *sql.DB, kept int) {
-		db, watch, user := onMariaDB(t, server, "pool_max_conns=4&pool_min_conns=4&pool_health_check_period="+period)
+		db, watch, user := onMariaDB(t, server, "pool_max_conns=4&pool_health_check_period="+period)
 		adaptertest.Warm(t, db, 4)
 		old := sessions(t, watch, user)
 		<-time.After(4 * time.Second) // twice the server's patience

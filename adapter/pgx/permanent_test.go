@@ -10,10 +10,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+	"github.com/nimue-go/nimue/adapter/internal/adaptertest"
 	"github.com/nimue-go/nimue/conformance/servers"
 )
 
@@ -181,5 +183,15 @@ func TestUnreadableDSNIsPermanent(t *testing.T) {
 		if permanent(other) {
 			t.Errorf("%v, which is no connect's error, is", other)
 		}
+	}
+}
+
+// TestOneHostThatIsDownIsWaitedFor: the generic rules must not overrule the adapter.
+func TestOneHostThatIsDownIsWaitedFor(t *testing.T) {
+	db := adaptertest.Open(t, "nimue", fmt.Sprintf("pgx:host=127.0.0.1,127.0.0.1 port=%d,%d user=u dbname=d sslmode=disable?pool_outage_grace=1m", down(t), refusing(t, "28000 no")))
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, err := db.ExecContext(ctx, "SELECT 1"); ctx.Err() == nil {
+		t.Errorf("nobody waited: %v", err)
 	}
 }
