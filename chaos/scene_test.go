@@ -3,6 +3,7 @@ package chaos
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -46,6 +47,7 @@ type scene struct {
 	toxic   *toxic
 	cutAt   time.Time // by then all that was in flight had broken; see cut
 	remark  string    // for the table, beside errors and waits
+	outlast bool      // the outage has lasted so long that nimue may have told callers of it
 }
 
 // fault is something that goes wrong under load, and passes.
@@ -192,10 +194,15 @@ func (s *scene) cut() { s.cutAt = time.Now() }
 // judge holds nimue to what its application may see.
 func (f fault) judge(t *testing.T, s *scene, r *report) {
 	t.Helper()
-	if len(r.failures) > f.allowed {
-		t.Errorf("%d failures, of at most %d: %s%s%s", len(r.failures), f.allowed, describe(r.kinds()), r.errorTexts(), poolState(s.c))
+	failures := r.failures
+	if s.outlast {
+		t.Log("the machine is slow: the outage lasted about as long as nimue's grace, or longer")
+		failures = slices.DeleteFunc(slices.Clone(failures), func(failed failure) bool { return noConnection(failed.kind) })
 	}
-	for _, failed := range r.failures {
+	if len(failures) > f.allowed {
+		t.Errorf("%d failures, of at most %d: %s%s%s", len(failures), f.allowed, describe(r.kinds()), r.errorTexts(), poolState(s.c))
+	}
+	for _, failed := range failures {
 		switch {
 		case f.kinds != nil && f.kinds(failed.kind):
 		case f.kinds == nil && broken(failed.kind) && failed.began.Before(s.cutAt):

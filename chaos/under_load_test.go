@@ -16,6 +16,9 @@ type controlled interface {
 	signalAll(tb testing.TB, signal syscall.Signal)
 }
 
+// grace is how long nimue's callers wait out an outage by default.
+const grace = 5 * time.Second
+
 // noConnection tells whether a kind is nimue's own answer that the database has
 // been out of reach for longer than the grace.
 func noConnection(kind string) bool { return kind == "unavailable" }
@@ -48,10 +51,12 @@ func TestUnderLoad(t *testing.T) {
 func serverFaults(server controlled) []fault {
 	down := func(mode servers.StopMode, d time.Duration) func(s *scene) {
 		return func(s *scene) {
+			began := time.Now()
 			server.shutdown(s, mode)
 			s.cut()
 			time.Sleep(d)
 			server.start(s)
+			s.outlast = time.Since(began) > grace-time.Second
 		}
 	}
 	faults := []fault{
@@ -108,7 +113,7 @@ func serverFaults(server controlled) []fault {
 // grace, and that in flight no more broke than connections there were.
 func verifyAtMostGrace(s *scene, r *report) {
 	s.Helper()
-	const grace, margin = 5 * time.Second, 2 * time.Second
+	const margin = 2 * time.Second
 	inFlight := 0
 	for _, f := range r.failures {
 		if broken(f.kind) {
