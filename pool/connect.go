@@ -203,7 +203,7 @@ func (p *Pool) connectFailed(err error, permanent bool) {
 	}
 	p.lastErr = err
 	now := p.now()
-	p.outage.failedProbe(now, permanent, rand.N[time.Duration])
+	p.outage.failedProbe(now, p.settings.Load().OutageGrace, permanent, rand.N[time.Duration])
 	p.answerHopeless(now) // with this error, and not with the next probe's
 	p.serve()
 }

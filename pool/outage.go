@@ -29,6 +29,8 @@ const (
 	firstBackoff   = 10 * time.Millisecond
 	lastBackoff    = 5 * time.Second
 	permanentEvery = time.Minute
+	// beforeGraceEnds is when the last probe inside the grace is made at the latest.
+	beforeGraceEnds = 500 * time.Millisecond
 )
 
 // over tells whether callers with nothing else to hope for fail at once.
@@ -85,12 +87,12 @@ func (p *Pool) diedEarly(c *conn) {
 		p.lastErr = errDiedEarly
 	}
 	p.outage.early = true
-	p.outage.failedProbe(p.now(), false, rand.N[time.Duration])
+	p.outage.failedProbe(p.now(), p.settings.Load().OutageGrace, false, rand.N[time.Duration])
 }
 
 // failedProbe accounts for a connect that failed. Connects that were under way
 // together count once.
-func (o *outage) failedProbe(now time.Duration, permanent bool, jitter func(time.Duration) time.Duration) {
+func (o *outage) failedProbe(now, grace time.Duration, permanent bool, jitter func(time.Duration) time.Duration) {
 	if o.failures == 0 {
 		o.since = now
 	}
@@ -101,6 +103,11 @@ func (o *outage) failedProbe(now time.Duration, permanent bool, jitter func(time
 	o.failures++
 	backoff := min(firstBackoff<<min(o.failures-1, 16), lastBackoff)
 	o.retryAt = now + backoff/2 + jitter(backoff/2+1)
+	// The distances soon outgrow the grace. One probe comes right before its end, so
+	// that a server that is back by then is not missed.
+	if last := o.since + grace - min(grace/10, beforeGraceEnds); now < last && o.retryAt > last {
+		o.retryAt = last
+	}
 }
 
 // probeAt is when the prober may dial next.

@@ -220,7 +220,7 @@ func (e *examining) failed(err error) {
 		p.lastErr = &ConnectError{Pool: p.name, Step: "verifying a new connection", Err: err}
 		p.counters.ConnectErrors++
 		p.outage.early = true
-		p.outage.failedProbe(p.now(), false, rand.N[time.Duration])
+		p.outage.failedProbe(p.now(), p.settings.Load().OutageGrace, false, rand.N[time.Duration])
 		return
 	}
 	if e.checked && !e.serving {
