@@ -140,7 +140,7 @@ func (p *Pool) expireConns(now time.Duration, cfg *Config) {
 
 // spareable tells whether the floors hold with one idle connection less.
 func (p *Pool) spareable(cfg *Config) bool {
-	return p.live() > cfg.MinConns && p.idle.len > cfg.MinIdleConns
+	return p.standing() > cfg.MinConns && p.idle.len > cfg.MinIdleConns
 }
 
 // retireReplaced retires one of the connections that wait for a replacement: now

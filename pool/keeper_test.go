@@ -268,3 +268,26 @@ func TestReasonsAreNamed(t *testing.T) {
 		t.Error("a reason that is none has a name")
 	}
 }
+
+// A connect under way is no connection: the floor must not be given up for it.
+func TestFloorIsNotGivenUpForAConnectUnderWay(t *testing.T) {
+	hooks := scripted.Hooks{Connect: func(ctx context.Context, n int) error {
+		if n == 1 {
+			return nil
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	}}
+	cfg := Config{MinConns: 1, MaxConns: 2, MaxConnIdleTime: time.Second, ConnectTimeout: time.Hour, HealthCheckPeriod: None}
+	inBubble(t, hooks, cfg, func(t *testing.T, p *Pool, d *scripted.Driver) {
+		l := mustAcquire(t, p)
+		if _, err := p.Acquire(within(t, time.Second)); err == nil {
+			t.Fatal("a second connection")
+		}
+		l.Release(Clean)
+		time.Sleep(time.Minute)
+		if s := p.Stats(); s.Idle != 1 || s.Retired.Total() != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}

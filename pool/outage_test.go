@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -109,12 +110,15 @@ func TestBackRightBeforeTheGraceEnds(t *testing.T) {
 // TestAnHourOfOutage: the prober's schedule, and failure at once past the grace.
 func TestAnHourOfOutage(t *testing.T) {
 	var down atomic.Bool
+	var probing sync.Mutex // several are under way when the outage begins
 	var probes []time.Time
 	hooks := scripted.Hooks{Connect: func(_ context.Context, n int) error {
 		if !down.Load() {
 			return nil
 		}
-		probes = append(probes, time.Now()) // one at a time
+		probing.Lock()
+		defer probing.Unlock()
+		probes = append(probes, time.Now())
 		return errRefused
 	}}
 	inBubble(t, hooks, Config{Name: "orders", MinConns: 8, MaxConns: 8}, func(t *testing.T, p *Pool, d *scripted.Driver) {
