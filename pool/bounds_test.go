@@ -1,10 +1,12 @@
 package pool
 
 import (
+	"bytes"
 	"context"
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strings"
 	"sync"
@@ -187,5 +189,66 @@ func TestPoolPrintsItsNameOnly(t *testing.T) {
 		if s := fmt.Sprintf(verb, p); s != "nimue pool orders" {
 			t.Errorf("%s: %s", verb, s)
 		}
+	}
+}
+
+func TestWaitIsCountedOnce(t *testing.T) {
+	hooks := scripted.Hooks{Reset: func(_ context.Context, c *scripted.Conn) error {
+		if c.ID == 1 {
+			return errors.New("reset failed")
+		}
+		return nil
+	}}
+	inBubble(t, hooks, Config{MaxConns: 1, CheckOnAcquire: CheckNever}, func(t *testing.T, p *Pool, d *scripted.Driver) {
+		l := mustAcquire(t, p)
+		next := asyncAcquire(context.Background(), p)
+		time.Sleep(3 * time.Second)
+		l.Release(Clean) // granted, found bad, and so the wait begins again
+		a := received(t, next)
+		if a.err != nil || id(a.lease) != 2 {
+			t.Fatalf("%+v", a)
+		}
+		if s := p.Stats(); s.WaitTime != a.after {
+			t.Errorf("a wait of %v counts as %v", a.after, s.WaitTime)
+		}
+		a.lease.Release(Clean)
+	})
+}
+
+func TestLoggedErrorsAreRedacted(t *testing.T) {
+	secret := errors.New("ping of postgres://app:hunter2@h/d failed")
+	var log bytes.Buffer
+	cfg := Config{
+		MinConns: 1,
+		Logger:   slog.New(slog.NewTextHandler(&log, nil)),
+		Redact: func(err error) error {
+			if errors.Is(err, secret) {
+				return errors.New("redacted")
+			}
+			return err
+		},
+	}
+	hooks := scripted.Hooks{
+		Ping:  func(context.Context, *scripted.Conn) error { return secret },
+		Close: func(*scripted.Conn) error { return secret },
+	}
+	inBubble(t, hooks, cfg, func(t *testing.T, p *Pool, d *scripted.Driver) {
+		time.Sleep(2 * DefaultHealthCheckPeriod)
+		if err := p.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if text := log.String(); strings.Contains(text, "hunter2") || strings.Count(text, "redacted") < 2 {
+			t.Errorf("the log says\n%s", text)
+		}
+	})
+}
+
+func TestJitterWithoutALifetimeIsAContradiction(t *testing.T) {
+	err := Config{MaxConnLifetime: None, MaxConnLifetimeJitter: time.Second}.Validate()
+	if err == nil || !strings.Contains(err.Error(), "MaxConnLifetimeJitter") {
+		t.Errorf("error %v", err)
+	}
+	if err := (Config{MaxConnLifetime: None}).Validate(); err != nil {
+		t.Error(err)
 	}
 }
