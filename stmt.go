@@ -45,7 +45,6 @@ func (s *stmt) Query(args []driver.Value) (driver.Rows, error) {
 func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
 	c := s.conn
 	defer c.unwind()
-	var saved savedArgs
 	for {
 		inner, again, err := s.begin(ctx)
 		if again {
@@ -54,7 +53,7 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (drive
 		if err != nil {
 			return nil, err
 		}
-		converted, err := c.convert(c.lease.Conn(), inner.Stmt, args, &saved)
+		converted, err := c.convert(c.lease.Conn(), inner.Stmt, args)
 		if err != nil {
 			return nil, err
 		}
@@ -77,7 +76,6 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (drive
 func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
 	c := s.conn
 	defer c.unwind()
-	var saved savedArgs
 	for {
 		inner, again, err := s.begin(ctx)
 		if again {
@@ -86,7 +84,7 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 		if err != nil {
 			return nil, err
 		}
-		converted, err := c.convert(c.lease.Conn(), inner.Stmt, args, &saved)
+		converted, err := c.convert(c.lease.Conn(), inner.Stmt, args)
 		if err != nil {
 			return nil, err
 		}

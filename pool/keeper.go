@@ -55,6 +55,7 @@ func (p *Pool) tend(now time.Duration) time.Duration {
 	cfg := p.settings.Load()
 	p.tick++
 	p.expireWaiters(now)
+	p.collectUnused(now)
 	p.stampUsed(now)
 	p.expireConns(now, cfg)
 	p.expireIdle(now, cfg)
@@ -123,6 +124,7 @@ func (p *Pool) expireConns(now time.Duration, cfg *Config) {
 		if c.expires == 0 || c.expires > now || c.replace || c.expired {
 			continue
 		}
+		p.collectOne(c)
 		switch {
 		case c.state != idle:
 			c.expired = true
@@ -214,6 +216,9 @@ func (p *Pool) due(c *conn, cfg *Config, now time.Duration) time.Duration {
 	used, alive := c.lastUsed, p.alive(c)
 	if c.state != idle || c.touched {
 		used, alive = now, now
+	}
+	if c.parkAt >= 0 {
+		at = min(at, now+freshFor) // to see whether it is used
 	}
 	if p.spareable(cfg) || c.state != idle {
 		soonest(used, cfg.MaxConnIdleTime)

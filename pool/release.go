@@ -39,7 +39,10 @@ const unusable = Broken | Dead | BadConn
 // Release gives the connection back. It is quick: what needs the server (a
 // rollback, Config.ResetSQL, a verification) is done in the background before
 // the connection is lent again. A second Release of the same lease does nothing.
-func (l Lease) Release(o Outcome) {
+func (l Lease) Release(o Outcome) { l.giveBack(o, false) }
+
+// giveBack is Release, or Park by way of the pool's books.
+func (l Lease) giveBack(o Outcome, park bool) {
 	if l.conn == nil {
 		return
 	}
@@ -52,7 +55,7 @@ func (l Lease) Release(o Outcome) {
 		o |= Broken
 	}
 	cfg := p.settings.Load()
-	work := o&^Clean != 0 || len(cfg.ResetSQL) > 0 || c.stmts.needsSweep(cfg.StmtCache)
+	work := o&^Clean != 0 || len(cfg.ResetSQL) > 0 || c.stmts.needsSweep()
 	p.mu.Lock()
 	if !c.lease.end(l.seq) {
 		p.mu.Unlock()
@@ -60,7 +63,7 @@ func (l Lease) Release(o Outcome) {
 		return
 	}
 	c.clean = false
-	p.leasedN--
+	p.leaseEnded(c)
 	p.returned(c, o)
 	if o&TimedOut != 0 {
 		p.suspect(c.lentAt + 1) // later proofs are of later moments
@@ -75,6 +78,7 @@ func (l Lease) Release(o Outcome) {
 			p.diedEarly(c)
 		}
 		p.serve()
+	case park && !work && p.park(c, cfg):
 	case !work:
 		p.offer(c)
 	case !p.unfit(c, cfg):
@@ -97,11 +101,10 @@ func (p *Pool) finishRevoked(l Lease) {
 // returned notes that c was used. It reads the clock only at a connection's first
 // return since the keeper's last round; later ones are stamped by the keeper.
 func (p *Pool) returned(c *conn, o Outcome) {
-	p.moment++
-	c.order = p.moment
+	c.order = p.moment.Add(1)
 	c.stale = false
 	if o&^OpenTx == Clean {
-		c.proof = p.moment
+		c.proof = c.order
 	}
 	if c.stamp == p.tick {
 		c.touched = true

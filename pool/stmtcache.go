@@ -148,8 +148,8 @@ func (sc *stmtCache) closeWhere(chosen func(*Stmt) bool) {
 }
 
 // needsSweep tells whether a returned connection has statements worth closing.
-func (sc *stmtCache) needsSweep(limit int) bool {
-	return len(sc.dropped) >= dropBatch || limit <= 0 && len(sc.dropped) > 0
+func (sc *stmtCache) needsSweep() bool {
+	return len(sc.dropped) >= dropBatch || sc.byText == nil && len(sc.dropped) > 0
 }
 
 // sweep closes what was dropped, after a lease.
