@@ -49,6 +49,7 @@ type Pool struct {
 	tick    uint64        // counts the keeper's rounds
 	wakeAt  time.Duration // when the keeper wakes next
 	tending bool          // the keeper is at work
+	roundAt time.Duration // when the keeper may look at every connection again
 	overdue bool          // verifications are due that had to be put off
 	all     []*conn       // every connection in idle, leased, verifying or closing
 	parked  []*conn       // leased in the books, but perhaps parked: see park.go
