@@ -28,9 +28,8 @@ type Conn struct {
 	lost  bool // the connection went with its transaction: see mortalTx
 	use   use
 
-	saved  []driver.NamedValue // the operation's arguments as they came
-	text   string              // the latest statement's, nearly always the next one's, too
-	effect txEffect
+	saved []driver.NamedValue // the operation's arguments as they came
+	text  sqlText             // of the latest statement, nearly always the next one's, too
 }
 
 // use is what the handle remembers of the lease that it holds.
@@ -208,6 +207,12 @@ func (c *Conn) release() {
 // the inner driver wants the statement prepared first or has no Exec, is legal
 // here and makes database/sql prepare it.
 func (c *Conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	if c.autoPrepares(query, args) {
+		s := stmt{conn: c, text: query, auto: true}
+		if result, err := s.ExecContext(ctx, args); err != errNotPrepared {
+			return result, err
+		}
+	}
 	defer c.unwind()
 	for {
 		inner, err := c.begin(ctx)
@@ -237,6 +242,12 @@ func (c *Conn) ExecContext(ctx context.Context, query string, args []driver.Name
 // QueryContext runs a query on the leased connection and returns the inner
 // driver's rows as they are. driver.ErrSkip as in ExecContext.
 func (c *Conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	if c.autoPrepares(query, args) {
+		s := stmt{conn: c, text: query, auto: true}
+		if rows, err := s.QueryContext(ctx, args); err != errNotPrepared {
+			return rows, err
+		}
+	}
 	defer c.unwind()
 	for {
 		inner, err := c.begin(ctx)
@@ -273,7 +284,7 @@ func (c *Conn) convert(inner driver.Conn, s driver.Stmt, args []driver.NamedValu
 func (c *Conn) convertAll(inner driver.Conn, s driver.Stmt, args []driver.NamedValue) ([]driver.NamedValue, error) {
 	if len(c.saved) > 0 {
 		copy(args, c.saved)
-	} else if !c.use.touched {
+	} else if !c.use.touched || s != nil { // a statement may prove stale
 		c.saved = append(c.saved, args...)
 	}
 	c.use.phase = converting
@@ -291,16 +302,24 @@ func (c *Conn) convertAll(inner driver.Conn, s driver.Stmt, args []driver.NamedV
 // session that the application may rely on.
 func (c *Conn) noteTx(query string, err error) {
 	c.use.session = c.use.session || err != driver.ErrSkip
-	if query != c.text { // which compares pointers first
-		c.text, c.effect = query, effectOf(query)
+	c.look(query)
+	if c.text.endsStmts && err == nil {
+		c.lease.ForgetStmts()
 	}
-	switch c.effect {
+	switch c.text.effect {
 	case opensTx:
 		c.use.rawTx = c.use.rawTx || err != driver.ErrSkip
 	case opensTxOutside:
 		c.use.rawTx = c.use.rawTx || err == nil && !c.use.tx
 	case endsTx:
 		c.use.rawTx = c.use.rawTx && err != nil
+	}
+}
+
+// look reads the text of a statement, unless that is the latest one's again.
+func (c *Conn) look(query string) {
+	if query != c.text.query { // which compares pointers first
+		c.text = readText(query)
 	}
 }
 

@@ -26,7 +26,7 @@ func parkRoom() int { return min(max(2*runtime.GOMAXPROCS(0), 4), 64) }
 // as idle as any.
 func (l Lease) Park(o Outcome) {
 	c := l.conn
-	if o != Clean || c == nil || !c.parks.Load() || c.lease.over(l.seq) || c.stmts.needsSweep() {
+	if o != Clean || c == nil || !c.parks.Load() || c.lease.over(l.seq) || len(c.stmts.dropped) >= dropBatch {
 		l.giveBack(o, true)
 		return
 	}

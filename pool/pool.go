@@ -118,6 +118,9 @@ func (p *Pool) Name() string { return p.name }
 // Config returns the settings in force, every default filled in.
 func (p *Pool) Config() Config { return *p.settings.Load() }
 
+// AutoPrepare returns Config.AutoPrepare, at the price of one load.
+func (p *Pool) AutoPrepare() bool { return p.settings.Load().AutoPrepare }
+
 // Update changes settings of the running pool: change edits a copy of the
 // configuration as it was given (a zero field means the default), the result is
 // validated as a whole, and either all of it takes effect or, with an error, none.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // Outcome is what a borrower knows about a connection that it gives back: any
@@ -55,7 +54,7 @@ func (l Lease) giveBack(o Outcome, park bool) {
 		o |= Broken
 	}
 	cfg := p.settings.Load()
-	work := o&^Clean != 0 || len(cfg.ResetSQL) > 0 || c.stmts.needsSweep()
+	work := o&^Clean != 0 || len(cfg.ResetSQL) > 0 || c.stmts.needsSweep(cfg.StmtCache)
 	p.mu.Lock()
 	if !c.lease.end(l.seq) {
 		p.mu.Unlock()
@@ -180,17 +179,6 @@ func (p *Pool) keepIdle(c *conn, cfg *Config) {
 	p.idle.insertAfter(&c.link, at)
 }
 
-// endsStatements tells whether a statement ends the session's prepared statements
-// at the server, so that those in the cache must not be used afterwards.
-func endsStatements(sql string) bool {
-	for _, verb := range []string{"DISCARD", "DEALLOCATE", "RESET CONNECTION"} {
-		if s := strings.TrimSpace(sql); len(s) >= len(verb) && strings.EqualFold(s[:len(verb)], verb) {
-			return true
-		}
-	}
-	return false
-}
-
 // cleanUp does in the background what a return left to do, then offers c.
 func (p *Pool) cleanUp(c *conn, cfg *Config, o Outcome) {
 	verify := o&(Suspicious|TimedOut) != 0
@@ -204,7 +192,7 @@ func (p *Pool) cleanUp(c *conn, cfg *Config, o Outcome) {
 		reason:  reason,
 		work: func(ctx context.Context) error {
 			c.stmts.sweep()
-			if slices.ContainsFunc(cfg.ResetSQL, endsStatements) {
+			if slices.ContainsFunc(cfg.ResetSQL, EndsStmts) {
 				c.stmts.closeAll()
 			}
 			if o&OpenTx != 0 {
