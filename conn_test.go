@@ -56,9 +56,9 @@ func (f fixture) handle(t *testing.T) *nimue.Conn {
 func (f fixture) stats() pool.Stats { synctest.Wait(); return f.connector.Pool().Stats() }
 
 // exec executes on the database and wants that to succeed.
-func (f fixture) exec(t *testing.T, query string) {
+func (f fixture) exec(t *testing.T, query string, args ...any) {
 	t.Helper()
-	if _, err := f.db.ExecContext(t.Context(), query); err != nil {
+	if _, err := f.db.ExecContext(t.Context(), query, args...); err != nil {
 		t.Fatalf("exec %s: %v", query, err)
 	}
 }

@@ -154,19 +154,25 @@ func (p *Pool) leaseEnded(c *conn) {
 	over := c.lease.seq() - 1
 	p.counters.Acquires += over - c.booked
 	c.booked = over
+	if c.stmts.hits.Load()+c.stmts.misses.Load() > 0 {
+		p.counters.StmtHits += c.stmts.hits.Swap(0)
+		p.counters.StmtMisses += c.stmts.misses.Swap(0)
+	}
 }
 
-// parkedNow counts the parked connections, and the leases that the books don't
-// know of.
-func (p *Pool) parkedNow() (n int, leases uint64) {
+// parkedNow counts the parked connections, and adds to the counters what the books
+// don't know of.
+func (p *Pool) parkedNow(counters *Counters) (parked int) {
 	for _, c := range p.parked {
 		w := c.lease.Load()
 		started := w >> seqShift
 		if w&parkedBit != 0 {
-			n++
+			parked++
 			started--
 		}
-		leases += started - c.booked
+		counters.Acquires += started - c.booked
+		counters.StmtHits += c.stmts.hits.Load()
+		counters.StmtMisses += c.stmts.misses.Load()
 	}
-	return n, leases
+	return parked
 }

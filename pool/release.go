@@ -110,9 +110,6 @@ func (p *Pool) returned(c *conn, o Outcome) {
 	} else {
 		c.stamp, c.lastUsed, c.touched = p.tick, p.now(), false
 	}
-	p.counters.StmtHits += c.stmts.hits
-	p.counters.StmtMisses += c.stmts.misses
-	c.stmts.hits, c.stmts.misses = 0, 0
 }
 
 // unfit retires c, which is in no list, if it must not be lent again.

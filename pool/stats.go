@@ -54,9 +54,8 @@ func (p *Pool) Stats() Stats {
 	cfg := p.settings.Load()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	parked, leases := p.parkedNow()
 	counters := p.counters
-	counters.Acquires += leases
+	parked := p.parkedNow(&counters)
 	return Stats{
 		Name:             p.name,
 		MaxConns:         cfg.MaxConns,

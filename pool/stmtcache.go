@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"strings"
+	"sync/atomic"
 )
 
 // dropBatch is how many dropped statements a connection gathers before they are
@@ -31,10 +32,12 @@ type Stmt struct {
 // stmtCache keeps a connection's prepared statements by their text, the least
 // recently used of them last. It belongs to whoever has the connection.
 type stmtCache struct {
-	byText       map[string]*Stmt
-	lru          list[Stmt]
-	dropped      []*Stmt // to be closed
-	hits, misses uint64
+	byText  map[string]*Stmt
+	lru     list[Stmt]
+	dropped []*Stmt // to be closed
+
+	// What Counters does not know of yet. Stats reads them at any time.
+	hits, misses atomic.Uint64
 }
 
 // Prepare returns a prepared statement for the text: the connection's cached
@@ -51,11 +54,11 @@ func (l Lease) Prepare(ctx context.Context, text string) (s *Stmt, prepared bool
 		if s.open != l.seq {
 			sc.lru.remove(&s.link)
 			sc.lru.pushFront(&s.link)
-			sc.hits++
+			sc.hits.Add(1)
 			return s, false, nil
 		}
 	}
-	sc.misses++
+	sc.misses.Add(1)
 	sc.closeWhere(func(s *Stmt) bool { return s.text == text && s.open != l.seq })
 	inner, err := prepare(ctx, l.conn.inner, text)
 	if err != nil {
