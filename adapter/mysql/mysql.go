@@ -72,7 +72,24 @@ func open(_ driver.Driver, dsn string) (driver.Connector, error) {
 			cfg.CheckConnLiveness = false
 		}
 	}
-	return mysql.NewConnector(cfg)
+	connector, err := mysql.NewConnector(cfg)
+	if err == nil && cfg.InterpolateParams {
+		connector = interpolating{connector}
+	}
+	return connector, err
+}
+
+// interpolating is a connector whose DSN says interpolateParams=true.
+type interpolating struct{ driver.Connector }
+
+// constrain refuses pool_auto_prepare beside interpolateParams: one asks for the
+// binary protocol, the other for text, and results come in other types by either.
+func constrain(c *pool.Config) error {
+	if !c.AutoPrepare {
+		return nil
+	}
+	return &pool.ConfigError{Pool: c.Name, Problems: []pool.Problem{{Field: "AutoPrepare", Value: true,
+		Want: "false, since the DSN says interpolateParams=true, by which nothing is prepared"}}}
 }
 
 // dial is the driver's own way to dial, and tells the pool.
@@ -86,7 +103,10 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 }
 
 // configure fills in what was left open.
-func configure(_ driver.Connector, cfg *pool.Config) error {
+func configure(inner driver.Connector, cfg *pool.Config) error {
+	if _, ok := inner.(interpolating); ok && cfg.Constrain == nil {
+		cfg.Constrain = constrain
+	}
 	if cfg.Classify == nil {
 		cfg.Classify = classify
 	}

@@ -276,3 +276,15 @@ func TestTooManyConnectionsAreRiddenOut(t *testing.T) {
 		t.Error("the limit was never met")
 	}
 }
+
+func TestAutoPrepareContradictsInterpolation(t *testing.T) {
+	_, err := sql.Open("nimue", "mysql:app:secret@tcp(db.internal)/shop?interpolateParams=true&pool_auto_prepare=on")
+	if err == nil || !strings.Contains(err.Error(), "interpolateParams") || strings.Contains(err.Error(), "secret") {
+		t.Errorf("error %v", err)
+	}
+	db, err := sql.Open("nimue", "mysql:app@tcp(db.internal)/shop?interpolateParams=true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = db.Close()
+}

@@ -34,6 +34,7 @@ package pgx
 import (
 	"context"
 	"database/sql/driver"
+	"fmt"
 	"log/slog"
 	"net"
 	"strings"
@@ -70,16 +71,18 @@ func open(d driver.Driver, dsn string) (driver.Connector, error) {
 	if strings.HasPrefix(dsn, registered) {
 		return d.(*stdlib.Driver).OpenConnector(dsn)
 	}
-	if _, err := pgx.ParseConfig(dsn); err != nil {
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
 		return nil, err
 	}
-	return &connector{driver: d, dsn: dsn}, nil
+	return &connector{driver: d, dsn: dsn, mode: config.DefaultQueryExecMode}, nil
 }
 
 // connector connects as pgx's own does, but for the ping and the notices.
 type connector struct {
 	driver  driver.Driver
 	dsn     string
+	mode    pgx.QueryExecMode
 	notices atomic.Pointer[noticeLog] // nil until Configure tells the logger
 }
 
@@ -107,8 +110,11 @@ func neverPing(context.Context, stdlib.ShouldPingParams) bool { return false }
 
 // configure fills in what was left open.
 func configure(inner driver.Connector, cfg *pool.Config) error {
-	if c, ours := inner.(*connector); ours && cfg.Logger != nil {
-		c.notices.Store(&noticeLog{cfg.Name, cfg.Logger})
+	if c, ours := inner.(*connector); ours {
+		if cfg.Logger != nil {
+			c.notices.Store(&noticeLog{cfg.Name, cfg.Logger})
+		}
+		constrain(cfg, c.mode)
 	}
 	if cfg.NetConn == nil {
 		cfg.NetConn = netConn
@@ -123,6 +129,25 @@ func configure(inner driver.Connector, cfg *pool.Config) error {
 		cfg.CheckRole = checkRole
 	}
 	return nil
+}
+
+// constrain refuses pool_auto_prepare where the DSN says that nothing is to be
+// prepared at the server, as behind PgBouncer.
+func constrain(cfg *pool.Config, mode pgx.QueryExecMode) {
+	if mode == pgx.QueryExecModeCacheStatement {
+		return
+	}
+	before := cfg.Constrain
+	cfg.Constrain = func(c *pool.Config) error {
+		if c.AutoPrepare {
+			return &pool.ConfigError{Pool: c.Name, Problems: []pool.Problem{{Field: "AutoPrepare", Value: true,
+				Want: fmt.Sprintf("false, since the DSN says default_query_exec_mode=%s, and so that statements are not kept at the server", strings.ReplaceAll(mode.String(), " ", "_"))}}}
+		}
+		if before != nil {
+			return before(c)
+		}
+		return nil
+	}
 }
 
 func netConn(conn driver.Conn) net.Conn {

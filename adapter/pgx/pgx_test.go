@@ -316,3 +316,19 @@ func TestCancelledQueryCostsItsConnectionOnly(t *testing.T) {
 		t.Errorf("%d of 4 sessions kept, %d verified", kept, s.Verifications-verified)
 	}
 }
+
+// A DSN that wants nothing prepared at the server, as behind PgBouncer, and
+// pool_auto_prepare cannot both be had.
+func TestAutoPrepareContradictsTheExecMode(t *testing.T) {
+	for _, mode := range []string{"exec", "simple_protocol", "cache_describe", "describe_exec"} {
+		_, err := sql.Open("nimue", "pgx:postgres://app:secret@db.internal/shop?default_query_exec_mode="+mode+"&pool_auto_prepare=on")
+		if err == nil || !strings.Contains(err.Error(), "default_query_exec_mode="+mode) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", mode, err)
+		}
+	}
+	db, err := sql.Open("nimue", "pgx:postgres://app@db.internal/shop?pool_auto_prepare=on")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = db.Close()
+}
