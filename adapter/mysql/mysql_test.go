@@ -82,6 +82,30 @@ func TestStatementAfterIdleTimeCostsOneRoundTrip(t *testing.T) {
 	}
 }
 
+// A statement with arguments costs the driver two round trips, one to prepare and
+// one to execute. Found in the cache it costs one, prepared by db.Prepare, by
+// pool_auto_prepare or by database/sql itself.
+func TestStatementWithArgumentsCostsOneRoundTrip(t *testing.T) {
+	server := servers.SharedMariaDB(t)
+	for _, settings := range []string{"", "&pool_auto_prepare=on"} {
+		proxy := adaptertest.NewProxy(t, server.Address())
+		db := adaptertest.Open(t, "nimue", fmt.Sprintf("mysql:%s@tcp(%s)/?pool_health_check_period=1h%s",
+			servers.MariaDBUser, proxy.Address(), settings))
+		if n := adaptertest.Query[int](t, db, "SELECT ?", 1); n != 1 {
+			t.Errorf("got %d", n)
+		}
+		before := proxy.Trips()
+		for i := range 10 {
+			if n := adaptertest.Query[int](t, db, "SELECT ?", i); n != i {
+				t.Errorf("got %d, want %d", n, i)
+			}
+		}
+		if n := proxy.Trips() - before; n != 10 {
+			t.Errorf("%q: %d round trips for 10 statements", settings, n)
+		}
+	}
+}
+
 func TestBehaviour16KilledInsideATransaction(t *testing.T) {
 	db, watch, user := onMariaDB(t, servers.SharedMariaDB(t), "pool_max_conns=2")
 	adaptertest.Exec(t, watch, "DROP TABLE IF EXISTS killed", "CREATE TABLE killed (n INT)")
