@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 
+	"github.com/nimue-go/nimue/internal/txguard"
 	"github.com/nimue-go/nimue/pool"
 )
 
@@ -40,6 +41,7 @@ type use struct {
 	open    bool            // rows or a transaction were handed out, unwrapped
 	ctx     context.Context // of the latest operation
 	outcome pool.Outcome
+	guard   *txguard.Guard // of the latest transaction, if tx.Run began it
 }
 
 // phase tells an operation under way from one that has ended, and after a panic
@@ -109,6 +111,7 @@ func (c *Conn) end(err error) (again bool) {
 	default:
 		c.use.touched = true
 		c.use.outcome |= c.judge(err)
+		c.use.guard.Note(err)
 	}
 	c.leave()
 	return false
@@ -198,6 +201,9 @@ func (c *Conn) release() {
 // the inner driver wants the statement prepared first or has no Exec, is legal
 // here and makes database/sql prepare it.
 func (c *Conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	if err := c.refusal(query); err != nil {
+		return nil, err
+	}
 	defer c.unwind()
 	var saved savedArgs
 	for {
@@ -227,6 +233,9 @@ func (c *Conn) ExecContext(ctx context.Context, query string, args []driver.Name
 // QueryContext runs a query on the leased connection and returns the inner
 // driver's rows as they are. driver.ErrSkip as in ExecContext.
 func (c *Conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	if err := c.refusal(query); err != nil {
+		return nil, err
+	}
 	defer c.unwind()
 	var saved savedArgs
 	for {
@@ -245,6 +254,9 @@ func (c *Conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 		rows, err := queryOn(ctx, inner, query, converted)
 		c.noteTx(query, err)
 		c.use.open = c.use.open || err == nil
+		if err == nil {
+			rows = c.guardRows(rows)
+		}
 		if !c.end(err) {
 			return rows, err
 		}
@@ -266,6 +278,7 @@ func (c *Conn) convert(inner driver.Conn, s driver.Stmt, args []driver.NamedValu
 	converted, err := convertArgs(inner, s, args)
 	c.use.phase = calling
 	if err != nil {
+		c.use.guard.Note(err)
 		c.leave()
 	}
 	return converted, err
@@ -277,6 +290,9 @@ func (c *Conn) convert(inner driver.Conn, s driver.Stmt, args []driver.NamedValu
 // session that the application may rely on.
 func (c *Conn) noteTx(query string, err error) {
 	c.use.session = c.use.session || err != driver.ErrSkip
+	if c.use.guard != nil && err == nil && rollsBackTo(query) {
+		c.use.guard.Recover()
+	}
 	switch effectOf(query) {
 	case opensTx:
 		c.use.rawTx = c.use.rawTx || err != driver.ErrSkip
@@ -290,6 +306,9 @@ func (c *Conn) noteTx(query string, err error) {
 // PrepareContext prepares the query on the leased connection, or finds it
 // prepared there already, and returns a statement that outlives the lease.
 func (c *Conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	if err := c.refusal(query); err != nil {
+		return nil, err
+	}
 	defer c.unwind()
 	for {
 		if _, err := c.begin(ctx); err != nil {
@@ -327,6 +346,7 @@ func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 		tx, err := beginOn(ctx, inner, opts)
 		if err == nil {
 			c.use.tx, c.use.session, c.use.open = true, true, true
+			c.use.guard = txguard.Claim(ctx)
 			if ctx.Done() != nil && !keepsAfterRollback(inner) {
 				tx = &mortalTx{tx, c, ctx}
 			}
