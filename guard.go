@@ -2,7 +2,6 @@ package nimue
 
 import (
 	"database/sql/driver"
-	"errors"
 	"io"
 	"strings"
 )
@@ -30,9 +29,10 @@ type guardedRows struct {
 	failed func(error)
 }
 
-// note passes an error on and shows it to the guard.
+// note passes an error on and shows it to the guard. Only io.EOF itself means the
+// end to database/sql, too; a wrapped one is a broken connection.
 func (r *guardedRows) note(err error) error {
-	if err != nil && !errors.Is(err, io.EOF) {
+	if err != nil && err != io.EOF {
 		r.failed(err)
 	}
 	return err

@@ -41,17 +41,11 @@ func commitError(ctx context.Context, err error) error {
 }
 
 // fateOf judges an error of COMMIT. Only an answer of the database's says that the
-// transaction was rolled back, or the driver's word that it asked nothing.
+// transaction was rolled back. A driver's word that it sent nothing does not count:
+// pgx has SafeToRetry in the error of a COMMIT that was sent and not answered.
 func fateOf(err error) fate {
 	if saysAborted(err) {
 		return aborted
-	}
-	unsent, ok := errors.AsType[interface {
-		error
-		SafeToRetry() bool
-	}](err) // pgx's
-	if ok && unsent.SafeToRetry() {
-		return rolledBack
 	}
 	if lostConnection(err) {
 		return unsure

@@ -19,11 +19,6 @@ import (
 	"github.com/nimue-go/nimue/tx"
 )
 
-// unsent is an error as pgx has it for what it did not send.
-type unsent struct{ error }
-
-func (unsent) SafeToRetry() bool { return true }
-
 func TestCommitErrors(t *testing.T) {
 	for name, test := range map[string]struct {
 		err       error
@@ -48,7 +43,6 @@ func TestCommitErrors(t *testing.T) {
 		"a conflict, but a broken one": {err: errors.Join(conflict, io.EOF), ambiguous: true},
 		"deadline":                     {err: fmt.Errorf("timeout: %w", context.DeadlineExceeded), ambiguous: true},
 		"unknown":                      {err: errTest, ambiguous: true},
-		"not sent":                     {err: unsent{io.ErrClosedPipe}},
 		"rolled back, of pgx":          {err: pgx.ErrTxCommitRollback, aborted: true},
 		"rolled back, of lib/pq":       {err: errors.New("pq: Could not complete operation in a failed transaction"), aborted: true},
 	} {
