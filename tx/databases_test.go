@@ -30,10 +30,9 @@ var tables atomic.Int64
 // onDatabases runs f on every kind of database, plainly and with nimue beneath.
 func onDatabases(t *testing.T, f func(t *testing.T, db database), kinds ...string) {
 	open := map[string]func(*testing.T) (driver, dsn string){
-		"sqlite": func(t *testing.T) (string, string) {
-			return "sqlite", "file:" + filepath.ToSlash(t.TempDir()) + "/db?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)"
-		},
-		"postgres": func(t *testing.T) (string, string) { return "pgx", servers.SharedPostgres(t).URL("postgres") },
+		"sqlite":           func(t *testing.T) (string, string) { return "sqlite", sqliteFile(t) },
+		"sqlite immediate": func(t *testing.T) (string, string) { return "sqlite", sqliteFile(t) + "&_txlock=immediate" },
+		"postgres":         func(t *testing.T) (string, string) { return "pgx", servers.SharedPostgres(t).URL("postgres") },
 		"mariadb": func(t *testing.T) (string, string) {
 			return "mysql", servers.SharedMariaDB(t).DSN(servers.MariaDBDatabase)
 		},
@@ -58,6 +57,10 @@ func onDatabases(t *testing.T, f func(t *testing.T, db database), kinds ...strin
 			})
 		}
 	}
+}
+
+func sqliteFile(t *testing.T) string {
+	return "file:" + filepath.ToSlash(t.TempDir()) + "/db?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)"
 }
 
 func mustOpen(t *testing.T, driver, dsn string) *sql.DB {

@@ -18,7 +18,9 @@
 // wait that grows and is drawn at random: three times unless [Retries] says otherwise.
 // Integrity errors are repeated on request ([RetryIntegrity]). [ClassOf] tells which
 // errors of PostgreSQL, MySQL, MariaDB and SQLite are which, and [Classify] adds to it.
-// Errors of connections are not repeated: to have a sound one is the pool's work.
+// In SQLite, a transaction that has read and then writes while another one writes is
+// refused at once; begin it as a writer (_txlock=immediate in modernc.org/sqlite's DSN)
+// where that is frequent. Errors of connections are not repeated: to have a sound one is the pool's work.
 //
 // # Commits that nobody answered
 //

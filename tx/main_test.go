@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/nimue-go/nimue"
 	"github.com/nimue-go/nimue/conformance/scripted"
 	"github.com/nimue-go/nimue/conformance/servers"
@@ -21,6 +22,7 @@ type tests struct{ *testing.M }
 
 func (m tests) Run() int {
 	defer servers.StopShared()
+	_ = mysql.SetLogger(&mysql.NopLogger{}) // it would log every connection that a test breaks
 	return m.M.Run()
 }
 
