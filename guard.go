@@ -4,6 +4,8 @@ import (
 	"database/sql/driver"
 	"io"
 	"strings"
+
+	"github.com/nimue-go/nimue/internal/txguard"
 )
 
 // A transaction of tx.Run has a guard (internal/txguard) that learns of every
@@ -13,12 +15,20 @@ import (
 // would be committed on its own.
 
 // refusal is the error for a statement that must not be sent any more. To roll
-// back to a savepoint is the one way to go on.
+// back to a savepoint is the one way to go on. Every operation asks; the compiler
+// inlines this.
 func (c *Conn) refusal(query string) error {
-	if c.use.guard == nil || rollsBackTo(query) {
+	if c.use.guard == nil {
 		return nil
 	}
-	return c.use.guard.Refusal()
+	return refusalBy(c.use.guard, query)
+}
+
+func refusalBy(guard *txguard.Guard, query string) error {
+	if rollsBackTo(query) {
+		return nil
+	}
+	return guard.Refusal()
 }
 
 // guardedRows are the rows of a query in a transaction that has a guard, which must

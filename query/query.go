@@ -24,8 +24,11 @@ var (
 	ErrMismatch = errors.New("the columns do not fit the declared type")
 )
 
-// Query is a declared query, whose rows are T's.
-type Query[T any] struct{ declaration }
+// Query is a declared query, whose rows are T's. [Declare] makes it.
+type Query[T any] struct {
+	declaration
+	shape shape
+}
 
 // declaration is an SQL text and where it was declared.
 type declaration struct{ text, place string }
@@ -57,15 +60,15 @@ func (d *declaration) failed(args []any, err error) error {
 
 // Declare declares a query, for a variable of a package. It asks nothing yet. It
 // panics if rows can never be scanned into a T: a channel, a function, a pointer to
-// a struct (declare the struct itself), a map without string keys.
+// a struct (declare the struct itself), a map without string keys, sql.RawBytes.
 //
 //go:noinline
 func Declare[T any](text string) *Query[T] {
-	d := declared(text)
-	if problem := unscannable(reflect.TypeFor[T]()); problem != "" {
-		panic(fmt.Sprintf("query: %s: Declare[%v]: %s", d.place, reflect.TypeFor[T](), problem))
+	d, t := declared(text), reflect.TypeFor[T]()
+	if problem := unscannable(t); problem != "" {
+		panic(fmt.Sprintf("query: %s: Declare[%v]: %s", d.place, t, problem))
 	}
-	return &Query[T]{d}
+	return &Query[T]{d, shapeOf(t)}
 }
 
 // All returns all rows, an empty slice if there are none.
@@ -155,7 +158,7 @@ func (q *Query[T]) each(ctx context.Context, db Queryer, width width, args []any
 		return q.failed(args, err)
 	}
 	defer rows.Close() // a second Close does nothing
-	scan, err := newScanner[T](rows, width)
+	scan, err := newScanner[T](rows, q.shape, width)
 	if err != nil {
 		return q.fail(err)
 	}

@@ -270,10 +270,11 @@ func TestArgumentCount(t *testing.T) {
 
 func TestDeclareRefusesWhatNoRowFits(t *testing.T) {
 	for want, declare := range map[string]func(){
-		"Declare[chan int]: nothing can be scanned into that":   func() { query.Declare[chan int]("") },
-		"Declare[func()]: nothing can be scanned into that":     func() { query.Declare[func()]("") },
-		"Declare[map[int]string]: want string keys":             func() { query.Declare[map[int]string]("") },
-		"Declare[*query_test.customer]: want the struct itself": func() { query.Declare[*customer]("") },
+		"Declare[chan int]: nothing can be scanned into that":                                func() { query.Declare[chan int]("") },
+		"Declare[func()]: nothing can be scanned into that":                                  func() { query.Declare[func()]("") },
+		"Declare[map[int]string]: want string keys":                                          func() { query.Declare[map[int]string]("") },
+		"Declare[sql.RawBytes]: want []byte, since RawBytes are overwritten by the next row": func() { query.Declare[sql.RawBytes]("") },
+		"Declare[*query_test.customer]: want the struct itself":                              func() { query.Declare[*customer]("") },
 		"":  func() { query.Declare[*time.Time]("") },
 		" ": func() { query.Declare[any]("") },
 	} {

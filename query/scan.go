@@ -35,6 +35,9 @@ var scany = func() *dbscan.API {
 
 // unscannable tells why rows cannot be scanned into a type, or nothing.
 func unscannable(t reflect.Type) string {
+	if t == reflect.TypeFor[sql.RawBytes]() {
+		return "want []byte, since RawBytes are overwritten by the next row"
+	}
 	switch t.Kind() {
 	case reflect.Chan, reflect.Func, reflect.UnsafePointer, reflect.Uintptr:
 		return "nothing can be scanned into that"
@@ -43,20 +46,27 @@ func unscannable(t reflect.Type) string {
 			return "want string keys"
 		}
 	case reflect.Pointer:
-		if t.Elem().Kind() == reflect.Struct && isRow(t.Elem()) {
+		if t.Elem().Kind() == reflect.Struct && shapeOf(t.Elem()) == row {
 			return "want the struct itself"
 		}
 	}
 	return ""
 }
 
-// isRow tells whether columns go to the fields or keys of a type: scany finds none
-// in one that it scans as a whole.
-func isRow(t reflect.Type) bool {
-	if t.Kind() == reflect.Map {
-		return true
+// shape is how a type takes columns.
+type shape bool
+
+const (
+	single shape = false // one, as a whole
+	row    shape = true  // several, in its fields or keys
+)
+
+// shapeOf asks scany: in a type that takes one as a whole, no name is missing.
+func shapeOf(t reflect.Type) shape {
+	if t.Kind() == reflect.Map || t.Kind() == reflect.Struct && fits(t, "no column has this name") != nil {
+		return row
 	}
-	return t.Kind() == reflect.Struct && fits(t, "no column has this name") != nil
+	return single
 }
 
 // fits has scany find places for columns in a type, without a row.
@@ -83,13 +93,12 @@ type scanner[T any] struct {
 
 // newScanner checks that the columns fit, so that it does not depend on the data
 // whether a mistake is found.
-func newScanner[T any](rows *sql.Rows, width width) (*scanner[T], error) {
+func newScanner[T any](rows *sql.Rows, shape shape, width width) (*scanner[T], error) {
 	columns, err := rows.Columns()
 	if err != nil {
 		return nil, err
 	}
-	t := reflect.TypeFor[T]()
-	if err := match(t, columns, width); err != nil {
+	if err := match(reflect.TypeFor[T](), shape, columns, width); err != nil {
 		return nil, err
 	}
 	s := &scanner[T]{from: watched{Rows: rows}, columns: columns}
@@ -98,16 +107,15 @@ func newScanner[T any](rows *sql.Rows, width width) (*scanner[T], error) {
 }
 
 // match tells in what way columns do not fit a type.
-func match(t reflect.Type, columns []string, width width) error {
-	row := isRow(t)
+func match(t reflect.Type, shape shape, columns []string, width width) error {
 	switch {
-	case width == oneColumn && row:
+	case width == oneColumn && shape == row:
 		return fmt.Errorf("%w %v: it has fields or keys, where a single value is asked for", ErrMismatch, t)
-	case (width == oneColumn || !row) && len(columns) != 1:
+	case shape == single && len(columns) != 1:
 		return fmt.Errorf("%w %v: %d columns (%s), want 1", ErrMismatch, t, len(columns), strings.Join(columns, ", "))
 	}
 	for i, column := range columns {
-		if row && slices.Contains(columns[:i], column) {
+		if slices.Contains(columns[:i], column) {
 			return fmt.Errorf("%w %v: there are two columns %q", ErrMismatch, t, column)
 		}
 	}

@@ -175,6 +175,48 @@ func TestDeadlockInANestedRun(t *testing.T) {
 	}, "mariadb")
 }
 
+// With innodb_snapshot_isolation, MariaDB does not let a transaction change a row that
+// has been changed since it read it: error 1020, which rolls it back like a deadlock.
+func TestHiddenSnapshotConflict(t *testing.T) {
+	onDatabases(t, func(t *testing.T, db database) {
+		mustExec(t, db.DB, fmt.Sprintf("INSERT INTO %s (id, v) VALUES (1, 0)", db.table))
+		conn, err := db.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := conn.ExecContext(t.Context(), "SET SESSION innodb_snapshot_isolation = ON"); err != nil {
+			t.Skip(err) // older than 10.6.18
+		}
+		attempts := 0
+		err = tx.Run(t.Context(), conn, func(ctx context.Context, tr *sql.Tx) error {
+			attempts++
+			var v int
+			if err := tr.QueryRowContext(ctx, "SELECT v FROM "+db.table).Scan(&v); err != nil {
+				return err
+			}
+			if attempts == 1 {
+				mustExec(t, db.DB, "UPDATE "+db.table+" SET v = 10")
+			}
+			_, err := tr.ExecContext(ctx, fmt.Sprintf("UPDATE %s SET v = %d", db.table, v+1))
+			if attempts == 1 && tx.ClassOf(err) != tx.Conflict {
+				t.Errorf("error %v, want a conflict", err)
+			}
+			return nil
+		})
+		if !db.nimue {
+			if !errors.Is(err, tx.ErrAborted) || attempts != 1 {
+				t.Errorf("%v after %d attempts, want ErrAborted", err, attempts)
+			}
+			return
+		}
+		var v int
+		if scan := db.QueryRowContext(t.Context(), "SELECT v FROM "+db.table).Scan(&v); err != nil || scan != nil || attempts != 2 || v != 11 {
+			t.Errorf("%v after %d attempts; v is %d, %v", err, attempts, v, scan)
+		}
+	}, "mariadb")
+}
+
 // deadlock makes tr the victim of a deadlock over the rows 1 and 2, and returns its
 // error. InnoDB chooses the transaction that has changed fewer rows.
 func deadlock(t *testing.T, ctx context.Context, db database, tr *sql.Tx) error {
