@@ -27,7 +27,8 @@ type database struct {
 
 var tables atomic.Int64
 
-// onDatabases runs f on every kind of database, plainly and with nimue beneath.
+// onDatabases runs f on the given kinds of databases, or on the usual three, plainly
+// and with nimue beneath, or only so if a kind ends in /nimue.
 func onDatabases(t *testing.T, f func(t *testing.T, db database), kinds ...string) {
 	open := map[string]func(*testing.T) (driver, dsn string){
 		"sqlite":           func(t *testing.T) (string, string) { return "sqlite", sqliteFile(t) },
@@ -41,7 +42,11 @@ func onDatabases(t *testing.T, f func(t *testing.T, db database), kinds ...strin
 		kinds = []string{"sqlite", "postgres", "mariadb"}
 	}
 	for _, kind := range kinds {
+		kind, only, _ := strings.Cut(kind, "/")
 		for _, through := range []string{"plain", "nimue"} {
+			if only != "" && through != only {
+				continue
+			}
 			t.Run(kind+" "+through, func(t *testing.T) {
 				driver, dsn := open[kind](t)
 				if through == "nimue" {

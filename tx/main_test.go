@@ -44,29 +44,31 @@ var errTest = errors.New("test")
 // bubble runs f with a scripted driver twice, plainly and with nimue between, on
 // fake time.
 func bubble(t *testing.T, hooks scripted.Hooks, f func(t *testing.T, db *sql.DB, d *scripted.Driver)) {
-	for _, name := range []string{"plain", "nimue"} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				d := scripted.New(hooks)
-				var connector driver.Connector = d
-				if name == "nimue" {
-					c, err := nimue.NewConnector(d, pool.Config{})
-					if err != nil {
-						t.Fatal(err)
-					}
-					connector = c
-				}
-				db := sql.OpenDB(connector)
-				f(t, db, d)
-				if n := db.Stats().InUse; n != 0 {
-					t.Errorf("%d connections are still in use", n)
-				}
-				if err := db.Close(); err != nil {
-					t.Error(err)
-				}
-			})
-		})
+	for _, through := range []string{"plain", "nimue"} {
+		t.Run(through, func(t *testing.T) { bubbleOn(t, through, hooks, f) })
 	}
+}
+
+func bubbleOn(t *testing.T, through string, hooks scripted.Hooks, f func(t *testing.T, db *sql.DB, d *scripted.Driver)) {
+	synctest.Test(t, func(t *testing.T) {
+		d := scripted.New(hooks)
+		var connector driver.Connector = d
+		if through == "nimue" {
+			c, err := nimue.NewConnector(d, pool.Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			connector = c
+		}
+		db := sql.OpenDB(connector)
+		f(t, db, d)
+		if n := db.Stats().InUse; n != 0 {
+			t.Errorf("%d connections are still in use", n)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // wantCalls compares what the driver was asked, in order, leaving aside how the

@@ -293,26 +293,30 @@ func TestValue(t *testing.T) {
 	})
 }
 
-// A statement with a context of its own that has ended leaves the transaction to
-// its function; the end of Run's context does not.
+// The end of Run's context rolls back, whether database/sql has noticed it or not when
+// the function returns, and leaves no doubt.
 func TestContextEndsTheTransaction(t *testing.T) {
-	bubble(t, scripted.Hooks{}, func(t *testing.T, db *sql.DB, d *scripted.Driver) {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		err := tx.Run(ctx, db, func(ctx context.Context, tx *sql.Tx) error {
-			if err := insert(ctx, tx); err != nil {
-				return err
-			}
-			cancel()
-			synctest.Wait()
-			return nil
+	for name, notice := range map[string]func(){"noticed": synctest.Wait, "not yet noticed": func() {}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, scripted.Hooks{}, func(t *testing.T, db *sql.DB, d *scripted.Driver) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				err := tx.Run(ctx, db, func(ctx context.Context, tx *sql.Tx) error {
+					if err := insert(ctx, tx); err != nil {
+						return err
+					}
+					cancel()
+					notice()
+					return nil
+				})
+				if !errors.Is(err, context.Canceled) || errors.Is(err, tx.ErrAmbiguousCommit) {
+					t.Errorf("error %v, want one that says canceled, and no ambiguity", err)
+				}
+				synctest.Wait()
+				if d.Count("commit") != 0 || d.Count("rollback") != 1 {
+					t.Errorf("calls %q", d.Log())
+				}
+			})
 		})
-		if !errors.Is(err, context.Canceled) || errors.Is(err, tx.ErrAmbiguousCommit) {
-			t.Errorf("error %v, want one that says canceled, and no ambiguity", err)
-		}
-		synctest.Wait()
-		if d.Count("commit") != 0 || d.Count("rollback") != 1 {
-			t.Errorf("calls %q", d.Log())
-		}
-	})
+	}
 }
