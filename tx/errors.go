@@ -13,13 +13,13 @@ var (
 	ErrAborted = errors.New("the transaction was aborted")
 )
 
-// CommitError is a COMMIT that returned an error.
+// CommitError is a COMMIT that failed, or may have.
 type CommitError struct {
-	// Err is what it returned.
+	// Err is why.
 	Err error
 	// Ambiguous is true if the transaction may have been committed nevertheless:
-	// the connection broke, or the context ended, before the answer came. Run never
-	// repeats it then. The caller can find out by looking for what was written. If
+	// the connection broke, or the context ended, before the answer came; or rows that
+	// the function had left open ended with an error then. Run never repeats it. The caller can find out by looking for what was written. If
 	// false, nothing was committed.
 	Ambiguous bool
 }

@@ -151,5 +151,13 @@ func runOnce(ctx context.Context, db Beginner, s *settings, fn func(context.Cont
 		return err
 	}
 	committing = true
-	return commitError(ctx, tx.Commit())
+	if err := commitError(ctx, tx.Commit()); err != nil {
+		return err
+	}
+	// Commit closes rows that fn has left open, and that may end with an error: of one
+	// row, or a deadlock that has undone everything.
+	if cause := guard.Cause(); cause != nil {
+		return &CommitError{Err: cause, Ambiguous: true}
+	}
+	return nil
 }
