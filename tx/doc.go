@@ -20,7 +20,8 @@
 // errors of PostgreSQL, MySQL, MariaDB and SQLite are which, and [Classify] adds to it.
 // In SQLite, a transaction that has read and then writes while another one writes is
 // refused at once; begin it as a writer (_txlock=immediate in modernc.org/sqlite's DSN)
-// where that is frequent. Errors of connections are not repeated: to have a sound one is the pool's work.
+// where that is frequent. Errors of connections are not repeated: to have a sound one is
+// the pool's work.
 //
 // # Commits that nobody answered
 //
@@ -46,7 +47,8 @@
 // [AbortedError] then. MySQL does not report it, so a transaction on
 // github.com/go-sql-driver/mysql has a marker (see [Marker]), which tells the same, and
 // also that the function ended its transaction unawares, as by CREATE TABLE. That comes
-// too late for statements that were committed on their own.
+// too late for statements that were committed on their own. With nimue, Marker(true)
+// tells of CREATE TABLE, too.
 //
 // # Nesting
 //
