@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 
+	"github.com/nimue-go/nimue/internal/txguard"
 	"github.com/nimue-go/nimue/pool"
 )
 
@@ -44,6 +45,7 @@ type use struct {
 	failed  bool            // an operation has ended with an error
 	ctx     context.Context // of the latest operation
 	outcome pool.Outcome
+	guard   *txguard.Guard // of the latest transaction, if tx.Run began it
 }
 
 // phase tells an operation under way from one that has ended, and after a panic
@@ -114,6 +116,7 @@ func (c *Conn) end(err error) (again bool) {
 	default:
 		c.use.touched, c.use.failed = true, true
 		c.use.outcome |= c.judge(err)
+		c.use.guard.Note(err)
 	}
 	c.leave()
 	return false
@@ -207,6 +210,9 @@ func (c *Conn) release() {
 // the inner driver wants the statement prepared first or has no Exec, is legal
 // here and makes database/sql prepare it.
 func (c *Conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	if err := c.refusal(query); err != nil {
+		return nil, err
+	}
 	if c.autoPrepares(query, args) {
 		s := stmt{conn: c, text: query, auto: true}
 		if result, err := s.ExecContext(ctx, args); err != errNotPrepared {
@@ -242,6 +248,9 @@ func (c *Conn) ExecContext(ctx context.Context, query string, args []driver.Name
 // QueryContext runs a query on the leased connection and returns the inner
 // driver's rows as they are. driver.ErrSkip as in ExecContext.
 func (c *Conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	if err := c.refusal(query); err != nil {
+		return nil, err
+	}
 	if c.autoPrepares(query, args) {
 		s := stmt{conn: c, text: query, auto: true}
 		if rows, err := s.QueryContext(ctx, args); err != errNotPrepared {
@@ -266,6 +275,9 @@ func (c *Conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 		rows, err := queryer.QueryContext(ctx, query, converted)
 		c.noteTx(query, err)
 		c.use.open = c.use.open || err == nil
+		if err == nil {
+			rows = c.guardRows(rows)
+		}
 		if !c.end(err) {
 			return rows, err
 		}
@@ -291,6 +303,7 @@ func (c *Conn) convertAll(inner driver.Conn, s driver.Stmt, args []driver.NamedV
 	converted, err := convertArgs(inner, s, args)
 	c.use.phase = calling
 	if err != nil {
+		c.use.guard.Note(err)
 		c.leave()
 	}
 	return converted, err
@@ -305,6 +318,9 @@ func (c *Conn) noteTx(query string, err error) {
 	c.look(query)
 	if c.text.endsStmts && err == nil {
 		c.lease.ForgetStmts()
+	}
+	if c.use.guard != nil && err == nil && rollsBackTo(query) {
+		c.use.guard.Recover()
 	}
 	switch c.text.effect {
 	case opensTx:
@@ -326,6 +342,9 @@ func (c *Conn) look(query string) {
 // PrepareContext prepares the query on the leased connection, or finds it
 // prepared there already, and returns a statement that outlives the lease.
 func (c *Conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	if err := c.refusal(query); err != nil {
+		return nil, err
+	}
 	defer c.unwind()
 	for {
 		if _, err := c.begin(ctx); err != nil {
@@ -363,6 +382,7 @@ func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 		tx, err := beginOn(ctx, inner, opts)
 		if err == nil {
 			c.use.tx, c.use.session, c.use.open = true, true, true
+			c.use.guard = txguard.Claim(ctx)
 			if ctx.Done() != nil && !keepsAfterRollback(inner) {
 				tx = &mortalTx{tx, c, ctx}
 			}

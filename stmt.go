@@ -45,6 +45,9 @@ func (s *stmt) Query(args []driver.Value) (driver.Rows, error) {
 // ExecContext executes the statement on the leased connection.
 func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
 	c := s.conn
+	if err := c.refusal(s.text); err != nil {
+		return nil, err
+	}
 	defer c.unwind()
 	for renewed := false; ; {
 		inner, again, err := s.begin(ctx, len(args))
@@ -80,6 +83,9 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (drive
 // they are closed; otherwise they are wrapped to see when that is.
 func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
 	c := s.conn
+	if err := c.refusal(s.text); err != nil {
+		return nil, err
+	}
 	defer c.unwind()
 	for renewed := false; ; {
 		inner, again, err := s.begin(ctx, len(args))
@@ -114,6 +120,9 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 		c.use.open = c.use.open || err == nil
 		if err == nil && watch {
 			rows = watchRows(rows, c.lease, inner)
+		}
+		if err == nil {
+			rows = c.guardRows(rows)
 		}
 		if !c.end(err) {
 			return rows, err
