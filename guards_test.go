@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -68,32 +69,30 @@ func TestGuardAllocations(t *testing.T) {
 	through, direct := sql.OpenDB(c), sql.OpenDB(silent{})
 	defer through.Close()
 	defer direct.Close()
-	ctx := t.Context()
+	ctx := context.Background() // which needs no watch, whose goroutine would allocate at any time
 	args := []any{1, "two"}
 	for _, op := range []struct {
-		name  string
-		extra float64
-		run   func(db *sql.DB) error
+		name string
+		run  func(db *sql.DB) error
 	}{
-		{"exec", 0, func(db *sql.DB) error { _, err := db.ExecContext(ctx, "UPDATE t"); return err }},
-		{"exec with arguments", 0, func(db *sql.DB) error { _, err := db.ExecContext(ctx, "UPDATE t SET a = ?", args...); return err }},
-		{"query", 0, func(db *sql.DB) error {
+		{"exec", func(db *sql.DB) error { _, err := db.ExecContext(ctx, "UPDATE t"); return err }},
+		{"exec with arguments", func(db *sql.DB) error { _, err := db.ExecContext(ctx, "UPDATE t SET a = ?", args...); return err }},
+		{"query", func(db *sql.DB) error {
 			rows, err := db.QueryContext(ctx, "SELECT 1")
 			if err == nil {
 				err = rows.Close()
 			}
 			return err
 		}},
-		{"ping", 0, func(db *sql.DB) error { return db.PingContext(ctx) }},
-		// A handle of database/sql's connection to hold one by is all there is.
-		{"conn", 0, func(db *sql.DB) error {
+		{"ping", func(db *sql.DB) error { return db.PingContext(ctx) }},
+		{"conn", func(db *sql.DB) error {
 			conn, err := db.Conn(ctx)
 			if err == nil {
 				err = conn.Close()
 			}
 			return err
 		}},
-		{"transaction", 0, func(db *sql.DB) error {
+		{"transaction", func(db *sql.DB) error {
 			tx, err := db.Begin()
 			if err == nil {
 				err = tx.Commit()
@@ -102,13 +101,17 @@ func TestGuardAllocations(t *testing.T) {
 		}},
 	} {
 		count := func(db *sql.DB) float64 {
-			return testing.AllocsPerRun(200, func() {
-				if err := op.run(db); err != nil {
-					t.Fatal(err)
-				}
-			})
+			least := math.Inf(1) // other goroutines allocate, too, now and then
+			for range 5 {
+				least = min(least, testing.AllocsPerRun(200, func() {
+					if err := op.run(db); err != nil {
+						t.Fatal(err)
+					}
+				}))
+			}
+			return least
 		}
-		if direct, through := count(direct), count(through); through > direct+op.extra {
+		if direct, through := count(direct), count(through); through > direct {
 			t.Errorf("%s: %v allocations, %v without nimue", op.name, through, direct)
 		}
 	}

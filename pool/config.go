@@ -144,6 +144,17 @@ type Config struct {
 	// take. The pool itself only passes it on: see Pool.AutoPrepare.
 	AutoPrepare bool
 
+	// LeakThreshold, if positive, is how long a lease may be held before it is
+	// reported, once, with the stack that took it: by EventLeakFound and in the
+	// log. It is noticed within a second.
+	LeakThreshold time.Duration
+	// LeakReclaim, if positive, is how long a lease may be held before it is
+	// taken back: its connection is closed, and the holder's next call fails.
+	LeakReclaim time.Duration
+
+	// Listener, if set, is told every transition.
+	Listener Listener
+
 	// Health, if set, verifies a connection, in place of HealthQuery and Ping.
 	// It must end with its context.
 	Health func(context.Context, driver.Conn) error

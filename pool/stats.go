@@ -19,6 +19,11 @@ type Counters struct {
 	Retries       uint64        // leases replaced because the first operation got ErrBadConn
 	StmtHits      uint64        // prepared statements found in a connection's cache
 	StmtMisses    uint64        // and those that had to be prepared
+	Leaks         uint64        // leases that were held longer than LeakThreshold
+	LeaksReturned uint64        // of those, how many came back after all
+	LeaksTaken    uint64        // leases taken back by LeakReclaim
+	RowsCollected uint64        // rows that nobody had closed, whose connection was given back
+	EventsLost    uint64        // events that a slow listener did not get
 	Retired       Retirements   // connections retired, by reason
 }
 
@@ -47,6 +52,73 @@ type Stats struct {
 	Waiting    int // callers in the queue
 	Counters
 	LastConnectError error // nil once a connect has succeeded since
+
+	Since     time.Time // when the pool was made
+	At        time.Time // when the snapshot was taken
+	Closed    bool
+	Suspended bool
+	Outage    OutageInfo
+
+	PeakTotal, PeakInUse, PeakWaiting Peak
+
+	// How long acquires waited in the queue, successful or not (those that did
+	// not wait are not in it), how long leases were held (a sample of them: see
+	// Hold), and how long connects and verifications took, failed ones included.
+	Wait, Connect, Verify Histogram
+	// Hold counts leases by how long they were held. Reading the clock twice for
+	// each would cost more than lending does, so that of a connection's leases
+	// one in 64 is timed, and counts for all.
+	Hold Histogram
+
+	// LastErrors is the latest error of each kind; its index is an ErrorKind.
+	LastErrors [NumErrorKinds]LastError
+}
+
+// Peak is the highest value of something, and when it was reached first.
+type Peak struct {
+	N  int
+	At time.Time
+}
+
+// OutageInfo tells of an outage under way; Failures is 0 where there is none.
+type OutageInfo struct {
+	Failures  int       // probes that failed
+	Since     time.Time // when the first one did
+	Permanent bool      // the server refuses for good
+	Refusing  bool      // the grace is over: callers with nothing else to hope for fail at once
+	NextProbe time.Time
+}
+
+// ErrorKind sorts errors for LastErrors.
+type ErrorKind uint8
+
+// The kinds of errors whose latest one is kept.
+const (
+	ErrorAcquire   ErrorKind = iota // a caller got no connection
+	ErrorConnect                    // a connect failed
+	ErrorVerify                     // a verification failed
+	ErrorReset                      // a clean-up after a return failed
+	ErrorOperation                  // an operation ended in a connection's death
+	ErrorClose                      // closing a connection failed
+	errorKinds
+)
+
+// NumErrorKinds is the number of kinds there are.
+const NumErrorKinds = int(errorKinds)
+
+// String returns the kind as it appears in statistics.
+func (k ErrorKind) String() string {
+	names := [...]string{"acquire", "connect", "verify", "reset", "operation", "close"}
+	if int(k) < len(names) {
+		return names[k]
+	}
+	return "unknown"
+}
+
+// LastError is an error and when it happened; Err is nil where there was none.
+type LastError struct {
+	Err error
+	At  time.Time
 }
 
 // Stats returns a snapshot. It costs the same however large the pool is.
