@@ -24,6 +24,8 @@ type Conn struct {
 	onClose func() // nil, or gives up the reference of Driver.Open
 	closed  bool
 
+	sent func(driver.Conn) uint64 // Config.Sent; nil where nobody knows
+
 	lease pool.Lease // the present one if held, else the last one: a preference
 	held  bool
 	lost  bool // the connection went with its transaction: see mortalTx
@@ -44,6 +46,7 @@ type use struct {
 	open    bool            // rows or a transaction were handed out, unwrapped
 	failed  bool            // an operation has ended with an error
 	ctx     context.Context // of the latest operation
+	sent    uint64          // what had been sent when it began
 	outcome pool.Outcome
 	guard   *txguard.Guard // of the latest transaction, if tx.Run began it
 }
@@ -91,7 +94,11 @@ func (c *Conn) begin(ctx context.Context) (driver.Conn, error) {
 	}
 	c.use.phase = calling
 	c.use.ctx = ctx
-	return c.lease.Conn(), nil
+	inner := c.lease.Conn()
+	if c.sent != nil {
+		c.use.sent = c.sent(inner)
+	}
+	return inner, nil
 }
 
 // end closes the inner call that begin opened, with its error, and judges what
@@ -99,7 +106,14 @@ func (c *Conn) begin(ctx context.Context) (driver.Conn, error) {
 // the one retry rule: driver.ErrBadConn in answer to the first operation on a
 // connection that had served before. Nothing was executed and no session state is
 // lost, so another connection does as well.
-func (c *Conn) end(err error) (again bool) {
+//
+// Where the adapter tells how much was sent, driver.ErrBadConn is not believed if
+// something was: neither nimue nor database/sql may send it again then.
+func (c *Conn) end(err error) (again bool, _ error) {
+	if err != nil && c.sent != nil && errors.Is(err, driver.ErrBadConn) && c.sent(c.lease.Conn()) != c.use.sent {
+		err = unanswered(c.pool.Name())
+		c.use.outcome |= pool.Dead
+	}
 	switch {
 	case err == nil:
 		c.use.touched = true
@@ -112,14 +126,14 @@ func (c *Conn) end(err error) (again bool) {
 		} // else pgx, for one, says so of a context that ended too soon
 		c.release()
 		c.pool.CountRetry()
-		return true
+		return true, nil
 	default:
 		c.use.touched, c.use.failed = true, true
 		c.use.outcome |= c.judge(err)
 		c.use.guard.Note(err)
 	}
 	c.leave()
-	return false
+	return false, err
 }
 
 // judge tells what an operation's error says about the connection.
@@ -239,7 +253,7 @@ func (c *Conn) ExecContext(ctx context.Context, query string, args []driver.Name
 			result = settled(result)
 		}
 		c.noteTx(query, err)
-		if !c.end(err) {
+		if again, err := c.end(err); !again {
 			return result, err
 		}
 	}
@@ -278,7 +292,7 @@ func (c *Conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 		if err == nil {
 			rows = c.guardRows(rows)
 		}
-		if !c.end(err) {
+		if again, err := c.end(err); !again {
 			return rows, err
 		}
 	}
@@ -355,7 +369,7 @@ func (c *Conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, e
 			c.leave()
 			return &stmt{conn: c, text: query}, nil
 		}
-		if !c.end(err) {
+		if again, err := c.end(err); !again {
 			if err != nil {
 				return nil, err
 			}
@@ -387,7 +401,7 @@ func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 				tx = &mortalTx{tx, c, ctx}
 			}
 		}
-		if !c.end(err) {
+		if again, err := c.end(err); !again {
 			return tx, err
 		}
 	}
@@ -412,7 +426,7 @@ func (c *Conn) Ping(ctx context.Context) error {
 			c.leave()
 			return nil
 		}
-		if err = pinger.Ping(ctx); !c.end(err) {
+		if again, err := c.end(pinger.Ping(ctx)); !again {
 			return err
 		}
 	}
@@ -458,7 +472,6 @@ func (c *Conn) Raw(ctx context.Context, f func(inner driver.Conn) error) error {
 	}
 	defer c.unwind()
 	c.use.touched, c.use.session = true, true // f may do anything, so nothing may be begun twice
-	err = f(inner)
-	c.end(err)
+	_, err = c.end(f(inner))
 	return err
 }

@@ -88,7 +88,7 @@ func (c *Connector) Connect(context.Context) (driver.Conn, error) {
 	return c.handle(), nil
 }
 
-func (c *Connector) handle() *Conn { return &Conn{pool: c.pool} }
+func (c *Connector) handle() *Conn { return &Conn{pool: c.pool, sent: c.pool.Config().Sent} }
 
 // Driver returns a Driver through which PoolOf finds the pool.
 func (c *Connector) Driver() driver.Driver { return &Driver{connector: c} }

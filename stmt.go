@@ -72,7 +72,7 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (drive
 			renewed = true
 			continue
 		}
-		if !c.end(err) {
+		if again, err := c.end(err); !again {
 			return result, err
 		}
 	}
@@ -124,7 +124,7 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 		if err == nil {
 			rows = c.guardRows(rows)
 		}
-		if !c.end(err) {
+		if again, err := c.end(err); !again {
 			return rows, err
 		}
 	}
@@ -147,7 +147,8 @@ func (s *stmt) begin(ctx context.Context, args int) (inner *pool.Stmt, again boo
 			c.leave()
 			return nil, false, errNotPrepared
 		}
-		return nil, c.end(err), err
+		again, err := c.end(err)
+		return nil, again, err
 	}
 	c.use.touched = c.use.touched || called
 	if s.auto && inner.NumInput() >= 0 && inner.NumInput() != args {

@@ -164,6 +164,12 @@ type Config struct {
 	// in the midst of a call. Without it, a NetConn method of the driver's
 	// connection counts, or what the dialer told by NoteSocket.
 	NetConn func(driver.Conn) net.Conn
+	// Sent, if set, tells how much the driver has sent to the server on a
+	// connection so far, in bytes or whatever else only grows. Then
+	// driver.ErrBadConn in answer to an operation counts only where nothing has
+	// been sent for it; else the operation's outcome is unknown, and it is
+	// neither repeated nor reported as one that may be.
+	Sent func(driver.Conn) uint64
 	// Classify, if set, judges an error that an operation returned, before
 	// the generic rules do; Unknown leaves it to them.
 	Classify func(error) Verdict
@@ -230,7 +236,7 @@ func setDefault[T comparable](field *T, value T) {
 func (c *Config) keepFunctions(from *Config) {
 	c.Health, c.NetConn, c.Classify, c.Permanent = from.Health, from.NetConn, from.Classify, from.Permanent
 	c.CheckRole, c.Constrain, c.BeforeConnect = from.CheckRole, from.Constrain, from.BeforeConnect
-	c.AfterConnect, c.Redact, c.Logger = from.AfterConnect, from.Redact, from.Logger
+	c.AfterConnect, c.Redact, c.Logger, c.Sent = from.AfterConnect, from.Redact, from.Logger, from.Sent
 }
 
 // check applies Constrain and validates.
