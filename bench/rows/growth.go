@@ -7,6 +7,12 @@ const constant = 0.15
 // direct is nimue's pool without database/sql above it.
 var direct = Contender{Nimue, "nimue's pool", "pool.Acquire and Release, defaults but for the limits"}
 
+// In the rows about memory the limits are what the size asks for.
+var (
+	sqlOfSize   = Contender{SQLTuned, "database/sql, tuned", "SetMaxOpenConns and SetMaxIdleConns at the number of connections, which is 1 where callers wait"}
+	nimueOfSize = Contender{Nimue, "nimue", "MaxConns at the same number; SetMaxIdleConns too, for the handles"}
+)
+
 func growthRows() []Row {
 	return append(append(growthOfLoad(), growthOfWaiters()...), growthOfMemory()...)
 }
@@ -67,13 +73,13 @@ func growthOfMemory() []Row {
 	return []Row{
 		growing("memory-connections", "idle connections", "Memory per idle connection",
 			"n idle connections under one *sql.DB, the inner driver's own being empty",
-			Column{"B/conn", "memory per connection", Less}, []int{10, 100, 1000}, "1x", sqlTuned, nimueNoop),
+			Column{"B/conn", "memory per connection", Less}, []int{10, 100, 1000}, "1x", sqlOfSize, nimueOfSize),
 		growing("memory-waiters", "callers waiting", "Memory per waiter, its goroutine included",
 			"n goroutines that wait in db.ExecContext",
-			Column{"B/waiter", "memory per waiter", Less}, crowds, "1x", sqlTuned, nimueNoop),
+			Column{"B/waiter", "memory per waiter", Less}, crowds, "1x", sqlOfSize, nimueOfSize),
 		growing("memory-waiters-alone", "callers waiting", "Memory per waiter, less that of a goroutine that waits for a channel",
 			"the same, less what n goroutines take that do nothing but wait",
-			Column{"B/waiter", "memory per waiter", Less}, crowds, "1x", sqlTuned, nimueNoop),
+			Column{"B/waiter", "memory per waiter", Less}, crowds, "1x", sqlOfSize, nimueOfSize),
 		growing("memory-pools", "pools", "Memory per pool",
 			"n pools with one idle connection each, their goroutines' stacks included",
 			Column{"B/pool", "memory per pool", Less}, []int{300, 1000, 3000, 10000}, "1x", direct),

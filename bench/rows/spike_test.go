@@ -99,10 +99,19 @@ func newSpike(b *testing.B, contender string) *spike {
 func (s *spike) overRule(b *testing.B) {
 	p := newRulePool(s.inner, spikeFloorConns, spikeMost)
 	s.do = func(ctx context.Context) error {
-		conn := p.acquire()
+		conn := p.acquire().(*scripted.Conn)
 		defer p.release(conn)
-		_, err := conn.(driver.ExecerContext).ExecContext(ctx, "x", nil)
-		return err
+		// Around the statement, what database/sql asks of a driver as well.
+		if err := conn.ResetSession(ctx); err != nil {
+			return err
+		}
+		if _, err := conn.ExecContext(ctx, "x", nil); err != nil {
+			return err
+		}
+		if !conn.IsValid() {
+			return driver.ErrBadConn
+		}
+		return nil
 	}
 	s.hold = func(int) error { return nil }
 	s.atFloor = func() bool { return p.settled() && s.inner.Opened() >= spikeFloorConns }

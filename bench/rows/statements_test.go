@@ -88,14 +88,14 @@ func sqlitePoint(b *testing.B, contender string, _ int) {
 	makeItems(b, "sqlite", dsn, "create table item (id integer primary key, text text not null)")
 	db := openStatements(b, contender, "sqlite", dsn)
 	defer db.Close()
-	query := func(ctx context.Context, key int) *sql.Row { return db.QueryRowContext(ctx, itemByKey, key) }
+	query := func(_ context.Context, key int) *sql.Row { return db.QueryRow(itemByKey, key) }
 	if contender == SQLPrepared {
 		stmt, err := db.Prepare(itemByKey)
 		if err != nil {
 			b.Fatal(err)
 		}
 		defer stmt.Close()
-		query = func(ctx context.Context, key int) *sql.Row { return stmt.QueryRowContext(ctx, key) }
+		query = func(_ context.Context, key int) *sql.Row { return stmt.QueryRow(key) }
 	}
 	inParallel(b, 1, byKey(query))
 }
