@@ -133,29 +133,3 @@ func named(values []driver.Value) []driver.NamedValue {
 	}
 	return args
 }
-
-// savedArgs keeps the arguments as they came while they are converted in place,
-// for the case that the operation must be begun again. Few enough stay on the
-// stack.
-type savedArgs struct {
-	kept bool
-	few  [8]driver.NamedValue
-	many []driver.NamedValue
-}
-
-func (s *savedArgs) save(args []driver.NamedValue) {
-	s.kept = true
-	if len(args) > len(s.few) {
-		s.many = append([]driver.NamedValue(nil), args...)
-		return
-	}
-	copy(s.few[:], args)
-}
-
-func (s *savedArgs) restore(args []driver.NamedValue) {
-	if s.many != nil {
-		copy(args, s.many)
-		return
-	}
-	copy(args, s.few[:])
-}

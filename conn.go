@@ -27,6 +27,9 @@ type Conn struct {
 	held  bool
 	lost  bool // the connection went with its transaction: see mortalTx
 	use   use
+
+	saved []driver.NamedValue // the operation's arguments as they came
+	text  sqlText             // of the latest statement, nearly always the next one's, too
 }
 
 // use is what the handle remembers of the lease that it holds.
@@ -38,6 +41,7 @@ type use struct {
 	rawTx   bool            // a transaction may have been begun by SQL text
 	tx      bool            // BeginTx has succeeded
 	open    bool            // rows or a transaction were handed out, unwrapped
+	failed  bool            // an operation has ended with an error
 	ctx     context.Context // of the latest operation
 	outcome pool.Outcome
 }
@@ -67,17 +71,16 @@ var (
 
 // begin makes sure that there is a lease and opens an inner call on it.
 func (c *Conn) begin(ctx context.Context) (driver.Conn, error) {
-	if c.closed {
-		return nil, driver.ErrBadConn
-	}
-	if c.lost {
-		return nil, sql.ErrConnDone
-	}
-	if c.held {
+	switch {
+	case c.held:
 		if !c.lease.Enter() { // Shutdown took it away
 			return nil, &pool.AcquireError{Pool: c.pool.Name(), Kind: pool.ErrClosed}
 		}
-	} else {
+	case c.closed:
+		return nil, driver.ErrBadConn
+	case c.lost:
+		return nil, sql.ErrConnDone
+	default:
 		lease, err := c.pool.Reacquire(ctx, c.lease)
 		if err != nil {
 			return nil, err
@@ -99,7 +102,9 @@ func (c *Conn) end(err error) (again bool) {
 	case err == nil:
 		c.use.touched = true
 	case err == driver.ErrSkip: // not executed
+		c.use.failed = true
 	case !c.use.touched && c.lease.Reused() && errors.Is(err, driver.ErrBadConn):
+		c.use.failed = true
 		if c.use.ctx.Err() == nil {
 			c.use.outcome |= pool.BadConn
 		} // else pgx, for one, says so of a context that ended too soon
@@ -107,7 +112,7 @@ func (c *Conn) end(err error) (again bool) {
 		c.pool.CountRetry()
 		return true
 	default:
-		c.use.touched = true
+		c.use.touched, c.use.failed = true, true
 		c.use.outcome |= c.judge(err)
 	}
 	c.leave()
@@ -157,6 +162,10 @@ func (c *Conn) leave() {
 // still hold something of its session. A connection whose driver panicked is not
 // lent again; a panicking Value method says nothing about it.
 func (c *Conn) unwind() {
+	if len(c.saved) > 0 {
+		clear(c.saved)
+		c.saved = c.saved[:0]
+	}
 	if c.use.phase == resting {
 		return
 	}
@@ -180,7 +189,7 @@ func (c *Conn) release() {
 	if u.rawTx {
 		o |= pool.OpenTx
 	}
-	if u.ctx != nil { // rows or a transaction may have been cut short unseen
+	if u.ctx != nil && (u.open || u.failed) { // rows or a transaction may have been cut short unseen
 		switch u.ctx.Err() {
 		case nil:
 		case context.DeadlineExceeded:
@@ -191,29 +200,35 @@ func (c *Conn) release() {
 	}
 	c.held = false
 	c.use = use{}
-	c.lease.Release(o)
+	c.lease.Park(o)
 }
 
 // ExecContext runs a statement on the leased connection. driver.ErrSkip, where
 // the inner driver wants the statement prepared first or has no Exec, is legal
 // here and makes database/sql prepare it.
 func (c *Conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	if c.autoPrepares(query, args) {
+		s := stmt{conn: c, text: query, auto: true}
+		if result, err := s.ExecContext(ctx, args); err != errNotPrepared {
+			return result, err
+		}
+	}
 	defer c.unwind()
-	var saved savedArgs
 	for {
 		inner, err := c.begin(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if !canExec(inner) {
+		execer, ok := execerOf(inner)
+		if !ok {
 			c.leave()
 			return nil, driver.ErrSkip
 		}
-		converted, err := c.convert(inner, nil, args, &saved)
+		converted, err := c.convert(inner, nil, args)
 		if err != nil {
 			return nil, err
 		}
-		result, err := execOn(ctx, inner, query, converted)
+		result, err := execer.ExecContext(ctx, query, converted)
 		if err == nil {
 			result = settled(result)
 		}
@@ -227,22 +242,28 @@ func (c *Conn) ExecContext(ctx context.Context, query string, args []driver.Name
 // QueryContext runs a query on the leased connection and returns the inner
 // driver's rows as they are. driver.ErrSkip as in ExecContext.
 func (c *Conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	if c.autoPrepares(query, args) {
+		s := stmt{conn: c, text: query, auto: true}
+		if rows, err := s.QueryContext(ctx, args); err != errNotPrepared {
+			return rows, err
+		}
+	}
 	defer c.unwind()
-	var saved savedArgs
 	for {
 		inner, err := c.begin(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if !canQuery(inner) {
+		queryer, ok := queryerOf(inner)
+		if !ok {
 			c.leave()
 			return nil, driver.ErrSkip
 		}
-		converted, err := c.convert(inner, nil, args, &saved)
+		converted, err := c.convert(inner, nil, args)
 		if err != nil {
 			return nil, err
 		}
-		rows, err := queryOn(ctx, inner, query, converted)
+		rows, err := queryer.QueryContext(ctx, query, converted)
 		c.noteTx(query, err)
 		c.use.open = c.use.open || err == nil
 		if !c.end(err) {
@@ -253,14 +274,18 @@ func (c *Conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 
 // convert converts args in place for an operation, keeping them for a second
 // beginning. Where that fails, the call that was begun is over.
-func (c *Conn) convert(inner driver.Conn, s driver.Stmt, args []driver.NamedValue, saved *savedArgs) ([]driver.NamedValue, error) {
+func (c *Conn) convert(inner driver.Conn, s driver.Stmt, args []driver.NamedValue) ([]driver.NamedValue, error) {
 	if len(args) == 0 && s == nil {
 		return args, nil
 	}
-	if saved.kept {
-		saved.restore(args)
-	} else if !c.use.touched {
-		saved.save(args)
+	return c.convertAll(inner, s, args)
+}
+
+func (c *Conn) convertAll(inner driver.Conn, s driver.Stmt, args []driver.NamedValue) ([]driver.NamedValue, error) {
+	if len(c.saved) > 0 {
+		copy(args, c.saved)
+	} else if !c.use.touched || s != nil { // a statement may prove stale
+		c.saved = append(c.saved, args...)
 	}
 	c.use.phase = converting
 	converted, err := convertArgs(inner, s, args)
@@ -277,13 +302,24 @@ func (c *Conn) convert(inner driver.Conn, s driver.Stmt, args []driver.NamedValu
 // session that the application may rely on.
 func (c *Conn) noteTx(query string, err error) {
 	c.use.session = c.use.session || err != driver.ErrSkip
-	switch effectOf(query) {
+	c.look(query)
+	if c.text.endsStmts && err == nil {
+		c.lease.ForgetStmts()
+	}
+	switch c.text.effect {
 	case opensTx:
 		c.use.rawTx = c.use.rawTx || err != driver.ErrSkip
 	case opensTxOutside:
 		c.use.rawTx = c.use.rawTx || err == nil && !c.use.tx
 	case endsTx:
 		c.use.rawTx = c.use.rawTx && err != nil
+	}
+}
+
+// look reads the text of a statement, unless that is the latest one's again.
+func (c *Conn) look(query string) {
+	if query != c.text.query { // which compares pointers first
+		c.text = readText(query)
 	}
 }
 

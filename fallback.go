@@ -14,52 +14,48 @@ import (
 // them. Each function here does for an inner connection or statement what
 // database/sql itself would do if it held that, in its order and words.
 
-// execOn executes on the connection; driver.ErrSkip where it has no such method.
-func execOn(ctx context.Context, inner driver.Conn, query string, args []driver.NamedValue) (driver.Result, error) {
-	switch e := inner.(type) {
-	case driver.ExecerContext:
-		return e.ExecContext(ctx, query, args)
-	case driver.Execer:
-		values, err := oldArgs(ctx, args)
-		if err != nil {
-			return nil, err
-		}
-		return e.Exec(query, values)
+// execerOf and queryerOf return what executes on the connection, if it has the
+// method at all: where it has not, database/sql converts no arguments for it either.
+func execerOf(inner driver.Conn) (driver.ExecerContext, bool) {
+	if e, ok := inner.(driver.ExecerContext); ok {
+		return e, true
 	}
-	return nil, driver.ErrSkip
+	if e, ok := inner.(driver.Execer); ok {
+		return oldExecer{e}, true
+	}
+	return nil, false
 }
 
-// queryOn queries on the connection; driver.ErrSkip where it has no such method.
-func queryOn(ctx context.Context, inner driver.Conn, query string, args []driver.NamedValue) (driver.Rows, error) {
-	switch q := inner.(type) {
-	case driver.QueryerContext:
-		return q.QueryContext(ctx, query, args)
-	case driver.Queryer:
-		values, err := oldArgs(ctx, args)
-		if err != nil {
-			return nil, err
-		}
-		return q.Query(query, values)
+func queryerOf(inner driver.Conn) (driver.QueryerContext, bool) {
+	if q, ok := inner.(driver.QueryerContext); ok {
+		return q, true
 	}
-	return nil, driver.ErrSkip
+	if q, ok := inner.(driver.Queryer); ok {
+		return oldQueryer{q}, true
+	}
+	return nil, false
 }
 
-// canExec and canQuery tell whether the connection has the method at all: where
-// it has not, database/sql converts no arguments for it either.
-func canExec(inner driver.Conn) bool {
-	switch inner.(type) {
-	case driver.ExecerContext, driver.Execer:
-		return true
+// oldExecer and oldQueryer give the old interfaces the new form.
+type (
+	oldExecer  struct{ driver.Execer }
+	oldQueryer struct{ driver.Queryer }
+)
+
+func (e oldExecer) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	values, err := oldArgs(ctx, args)
+	if err != nil {
+		return nil, err
 	}
-	return false
+	return e.Exec(query, values)
 }
 
-func canQuery(inner driver.Conn) bool {
-	switch inner.(type) {
-	case driver.QueryerContext, driver.Queryer:
-		return true
+func (q oldQueryer) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	values, err := oldArgs(ctx, args)
+	if err != nil {
+		return nil, err
 	}
-	return false
+	return q.Query(query, values)
 }
 
 func execStmt(ctx context.Context, s driver.Stmt, args []driver.NamedValue) (driver.Result, error) {

@@ -112,6 +112,9 @@ var parameters = []*parameter{
 	number("pool_stmt_cache", "StmtCache", fixed(pool.DefaultStmtCache), 0, pool.MostConns,
 		func(c *pool.Config) *int { return &c.StmtCache },
 		"prepared statements kept per connection; 0: none").zeroIsNone(),
+	toggle("pool_auto_prepare", "AutoPrepare",
+		func(c *pool.Config) *bool { return &c.AutoPrepare },
+		"`on`: statements with arguments go through the statement cache, without `db.Prepare`"),
 	enum("pool_log_level", "",
 		func(d *DSN) *LogLevel { return &d.LogLevel },
 		"what is logged to `slog.Default()`",
@@ -222,6 +225,25 @@ func enum[T ~uint8](key, field string, at func(*DSN) *T, doc string, words ...st
 	p.texts = func(d *DSN) []string {
 		if v := *at(d); v != 0 && int(v) < len(words) {
 			return []string{words[v]}
+		}
+		return nil
+	}
+	return p
+}
+
+// toggle is a parameter that is off unless it says on.
+func toggle(key, field string, at func(*pool.Config) *bool, doc string) *parameter {
+	type state uint8
+	p := &parameter{key: key, field: field, def: "off", doc: doc, want: "off or on"}
+	words := enum(key, field, func(*DSN) *state { return new(state) }, doc, "off", "on")
+	p.parse = func(d *DSN, text string) (string, bool) {
+		hint, ok := words.parse(d, text)
+		*at(&d.Pool) = ok && text == "on"
+		return hint, ok
+	}
+	p.texts = func(d *DSN) []string {
+		if *at(&d.Pool) {
+			return []string{"on"}
 		}
 		return nil
 	}

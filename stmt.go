@@ -14,6 +14,7 @@ import (
 type stmt struct {
 	conn *Conn
 	text string
+	auto bool // a plain statement's, used once: see autoprepare.go
 }
 
 var (
@@ -45,16 +46,15 @@ func (s *stmt) Query(args []driver.Value) (driver.Rows, error) {
 func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
 	c := s.conn
 	defer c.unwind()
-	var saved savedArgs
-	for {
-		inner, again, err := s.begin(ctx)
+	for renewed := false; ; {
+		inner, again, err := s.begin(ctx, len(args))
 		if again {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		converted, err := c.convert(c.lease.Conn(), inner.Stmt, args, &saved)
+		converted, err := c.convert(c.lease.Conn(), inner.Stmt, args)
 		if err != nil {
 			return nil, err
 		}
@@ -64,7 +64,11 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (drive
 		}
 		c.use.ran = true
 		c.noteTx(s.text, err)
-		c.lease.Done(inner, err, false)
+		c.lease.Done(inner, err, pool.NoRows)
+		if !renewed && s.renews(err) {
+			renewed = true
+			continue
+		}
 		if !c.end(err) {
 			return result, err
 		}
@@ -77,16 +81,15 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (drive
 func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
 	c := s.conn
 	defer c.unwind()
-	var saved savedArgs
-	for {
-		inner, again, err := s.begin(ctx)
+	for renewed := false; ; {
+		inner, again, err := s.begin(ctx, len(args))
 		if again {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		converted, err := c.convert(c.lease.Conn(), inner.Stmt, args, &saved)
+		converted, err := c.convert(c.lease.Conn(), inner.Stmt, args)
 		if err != nil {
 			return nil, err
 		}
@@ -96,7 +99,18 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 		watch := c.use.tx || c.use.ran
 		c.use.ran = true
 		c.noteTx(s.text, err)
-		c.lease.Done(inner, err, err == nil)
+		open := pool.NoRows
+		switch {
+		case err == nil && watch:
+			open = pool.WatchedRows
+		case err == nil:
+			open = pool.UnseenRows
+		}
+		c.lease.Done(inner, err, open)
+		if !renewed && s.renews(err) {
+			renewed = true
+			continue
+		}
 		c.use.open = c.use.open || err == nil
 		if err == nil && watch {
 			rows = watchRows(rows, c.lease, inner)
@@ -109,15 +123,43 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 
 // begin leases a connection and gets the inner statement there. Where again is
 // true, that connection was no good by the retry rule, and the use begins anew.
-func (s *stmt) begin(ctx context.Context) (inner *pool.Stmt, again bool, err error) {
+func (s *stmt) begin(ctx context.Context, args int) (inner *pool.Stmt, again bool, err error) {
 	c := s.conn
 	if _, err := c.begin(ctx); err != nil {
 		return nil, false, err
 	}
+	if s.auto && c.lease.StmtOpen(s.text) {
+		c.leave()
+		return nil, false, errNotPrepared
+	}
 	inner, called, err := c.lease.Prepare(ctx, s.text)
 	if err != nil {
+		if s.auto && !c.inTx() { // the plain way has the error in its own words
+			c.leave()
+			return nil, false, errNotPrepared
+		}
 		return nil, c.end(err), err
 	}
 	c.use.touched = c.use.touched || called
+	if s.auto && inner.NumInput() >= 0 && inner.NumInput() != args {
+		c.leave()
+		return nil, false, errNotPrepared
+	}
 	return inner, false, nil
 }
+
+// renews tells whether a use that ended with err is to be tried once more with a
+// statement prepared anew: the server said that it would not execute the old one,
+// because it has forgotten it or the tables have changed. In a transaction that
+// would come too late. The call that was begun is over then.
+func (s *stmt) renews(err error) bool {
+	c := s.conn
+	if err == nil || c.inTx() || c.pool.Classify(err) != pool.StaleStatement {
+		return false
+	}
+	c.leave()
+	return true
+}
+
+// inTx tells whether a transaction is open on the lease, as far as is known.
+func (c *Conn) inTx() bool { return c.use.tx || c.use.rawTx }

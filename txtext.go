@@ -1,6 +1,10 @@
 package nimue
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/nimue-go/nimue/pool"
+)
 
 // txEffect is what SQL text does to the transaction of its session, as far as its
 // keywords tell.
@@ -12,6 +16,18 @@ const (
 	opensTxOutside          // SAVEPOINT: begins one in SQLite where there is none
 	endsTx                  // COMMIT, END, ROLLBACK, ABORT
 )
+
+// sqlText is what can be told of a statement by its text.
+type sqlText struct {
+	query     string
+	effect    txEffect
+	endsStmts bool // the session's prepared statements
+	single    bool // see isSingle
+}
+
+func readText(query string) sqlText {
+	return sqlText{query, effectOf(query), pool.EndsStmts(query[skipBlank(query):]), isSingle(query)}
+}
 
 // effectOf looks at the first keyword of the text, and where there are several
 // statements, at those of the others too. It errs towards opensTx: what follows

@@ -16,6 +16,7 @@ func TestPostgres(t *testing.T) {
 		way{name: "again", driver: "pgx", dsn: unchanged},
 		throughNimue("nimue", "pgx", "pool_max_conns=8"),
 		throughNimue("nimue checking always", "pgx", "pool_max_conns=8&pool_check_on_acquire=always&pool_order=fifo"),
+		throughNimue("nimue preparing by itself", "pgx", "pool_max_conns=8&pool_auto_prepare=on"),
 		// Without a cache the statement is prepared anew after the change, and knows of it.
 		throughNimue("nimue without a statement cache", "pgx", "pool_max_conns=8&pool_stmt_cache=0&pool_max_conn_uses=2",
 			"statements/after the table changed"),

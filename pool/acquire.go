@@ -43,9 +43,24 @@ func (p *Pool) Reacquire(ctx context.Context, last Lease) (Lease, error) {
 	if err := ctx.Err(); err != nil {
 		return Lease{}, err
 	}
+	if l, ok := last.retake(p); ok {
+		reason, err := p.makeReady(ctx, l.conn)
+		if err == nil {
+			return l, nil
+		}
+		p.reject(l.conn, l.seq, reason, p.Classify(err) == Discard)
+		if err := ctx.Err(); err != nil {
+			return Lease{}, err
+		}
+	}
+	return p.acquire(ctx, last.conn)
+}
+
+// acquire lends what take finds, as soon as it is ready.
+func (p *Pool) acquire(ctx context.Context, prefer *conn) (Lease, error) {
 	var w *waiter
 	for {
-		c, seq, err := p.take(ctx, last.conn, &w)
+		c, seq, err := p.take(ctx, prefer, &w)
 		if err != nil {
 			p.discard(w)
 			p.log.refused(err)
@@ -70,7 +85,7 @@ func (p *Pool) reject(c *conn, seq uint64, reason Reason, dead bool) {
 	defer p.mu.Unlock()
 	switch {
 	case c.lease.end(seq):
-		p.leasedN--
+		p.leaseEnded(c)
 		p.retire(c, reason)
 		if dead {
 			p.suspectAll()
@@ -93,7 +108,12 @@ func (p *Pool) take(ctx context.Context, prefer *conn, again **waiter) (*conn, u
 	}
 	cfg := p.settings.Load()
 	if p.queue.len == 0 {
-		if c := p.choose(cfg, prefer); c != nil {
+		c := p.choose(cfg, prefer)
+		if c == nil && len(p.parked) > 0 {
+			p.collect()
+			c = p.choose(cfg, prefer)
+		}
+		if c != nil {
 			seq := p.lend(c, false)
 			if cfg.MinIdleConns > 0 {
 				p.dial()
@@ -120,6 +140,7 @@ func (p *Pool) take(ctx context.Context, prefer *conn, again **waiter) (*conn, u
 		}
 		p.queue.pushFront(&w.link)
 	}
+	p.collect() // after it is in the queue: see park.go
 	p.serve()
 	if w.link.in != nil && w.deadline != 0 {
 		p.wakeBy(w.deadline)
@@ -207,10 +228,11 @@ func (p *Pool) mustCheck(c *conn, cfg *Config) bool {
 func (p *Pool) lend(c *conn, passedOn bool) uint64 {
 	seq := c.lease.seq()
 	c.state = leased
-	c.lentAt, c.passedOn = p.moment, passedOn
+	c.lentAt, c.passedOn = p.moment.Load(), passedOn
 	c.used++
 	p.leasedN++
 	p.counters.Acquires++
+	c.booked = seq
 	return seq
 }
 

@@ -26,6 +26,10 @@ const (
 	// Demoted: the server may have become read-only, as after a failover. The
 	// connection is sound. Config.CheckRole is asked once it is returned.
 	Demoted
+	// StaleStatement: the server does not know the prepared statement any more,
+	// or its plan does not fit the tables any more, and nothing was executed. The
+	// connection is sound.
+	StaleStatement
 )
 
 // Classify judges an error that an operation on a connection returned: first by
@@ -33,7 +37,8 @@ const (
 // errors and SQLSTATE 08*, 57P01, 57P02 and 57P03 (the connection exceptions and
 // administrator shutdowns of the SQL standard and PostgreSQL) discard; a timeout
 // or a cancelled context makes suspect, since an answer may still be under way;
-// all else keeps. It never returns Unknown.
+// SQLSTATE 26000, and PostgreSQL's 0A000 for a cached plan, tell of a stale
+// statement; all else keeps. It never returns Unknown.
 func (p *Pool) Classify(err error) Verdict {
 	if err == nil {
 		return Keep
@@ -55,6 +60,8 @@ func genericVerdict(err error) Verdict {
 		switch state := coded.SQLState(); {
 		case strings.HasPrefix(state, "08"), state == "57P01", state == "57P02", state == "57P03":
 			return Discard
+		case state == "26000", state == "0A000" && strings.Contains(err.Error(), "cached plan must not change result type"):
+			return StaleStatement
 		case state != "":
 			return Keep // the server answered, so the connection works
 		}
@@ -78,3 +85,6 @@ func genericVerdict(err error) Verdict {
 	}
 	return Keep
 }
+
+// doubtful tells that the cause may concern the connection, or others.
+func (v Verdict) doubtful() bool { return v != Keep && v != StaleStatement }

@@ -20,6 +20,7 @@ func (p *Pool) Reset() {
 // renew begins a new generation of connections.
 func (p *Pool) renew(reason Reason) {
 	p.gen++
+	p.collect()
 	for p.idle.len > 0 {
 		c := p.idle.back.of
 		if reason == ReasonDemoted {
@@ -40,6 +41,7 @@ func (p *Pool) Close() error {
 		return nil
 	}
 	p.closed = true
+	p.collect()
 	for p.queue.len > 0 {
 		w := p.queue.front.of
 		err := p.acquireError(ErrClosed, p.now()-w.since, nil)
@@ -141,6 +143,7 @@ func (p *Pool) force() int {
 
 // closeRevoked closes a leased connection whose lease was taken away.
 func (p *Pool) closeRevoked(c *conn) {
+	p.forgetParked(c)
 	p.leasedN--
 	p.retire(c, ReasonForced)
 }

@@ -139,6 +139,10 @@ type Config struct {
 	// StmtCache is how many prepared statements a connection keeps. Default
 	// 128; None: none.
 	StmtCache int
+	// AutoPrepare asks holders of leases to send statements with arguments
+	// through the statement cache where that changes nothing but the time they
+	// take. The pool itself only passes it on: see Pool.AutoPrepare.
+	AutoPrepare bool
 
 	// Health, if set, verifies a connection, in place of HealthQuery and Ping.
 	// It must end with its context.

@@ -51,26 +51,32 @@ type conn struct {
 	proof    uint64        // Pool.moment when it last proved that it works
 	lentAt   uint64        // Pool.moment when it was last lent
 	passedOn bool          // lent straight from its last borrower or verification
+	booked   uint64        // the last lease that Counters.Acquires knows of
+	parkAt   int           // place in Pool.parked; -1: not there
+	seen     uint64        // lease at the keeper's last round, while in Pool.parked
 	hungUp   bool          // its peer has closed; set before it is in Pool.all, too
 	unproved bool          // new, and not to be lent before it is verified
 	slow     bool          // its verification takes so long that it may be sacrificed
 	giveUp   func()        // ends its verification; set while one is under way
 
 	lease leaseWord
-	clean bool // ResetSession has been called since the last lease
+	parks atomic.Bool // it may be parked; set under Pool.mu
+	clean bool        // ResetSession has been called since the last lease
 	stmts stmtCache
 	limit *lazyTimeout // of ResetSession; nil: to be made
 }
 
 // leaseWord says which lease has the connection and whether its holder is inside
-// a driver call: sequence number << 2 | revoked << 1 | busy. The holder and a
-// forced close race for it, so it is atomic; everything else needs Pool.mu.
+// a driver call: sequence number << 3 | parked << 2 | revoked << 1 | busy. The
+// holder, whoever wants what is parked, and a forced close race for it, so it is
+// atomic; everything else needs Pool.mu.
 type leaseWord struct{ atomic.Uint64 }
 
 const (
 	busyBit    = 1
 	revokedBit = 2
-	seqShift   = 2
+	parkedBit  = 4 // between two leases, the next of which may begin without Pool.mu
+	seqShift   = 3
 )
 
 func (w *leaseWord) seq() uint64 { return w.Load() >> seqShift }
@@ -93,6 +99,24 @@ func (w *leaseWord) end(seq uint64) bool {
 	return w.CompareAndSwap(seq<<seqShift|busyBit, next) || w.CompareAndSwap(seq<<seqShift, next)
 }
 
+// park ends lease seq and leaves the next one to be begun by whoever is first;
+// false if it is over or revoked.
+func (w *leaseWord) park(seq uint64) bool {
+	old := w.Load()
+	return old&^busyBit == seq<<seqShift && w.CompareAndSwap(old, (seq+1)<<seqShift|parkedBit)
+}
+
+// unpark begins lease seq if it is parked.
+func (w *leaseWord) unpark(seq uint64) bool {
+	return w.CompareAndSwap(seq<<seqShift|parkedBit, seq<<seqShift|busyBit)
+}
+
+// claim is unpark for whichever lease is next.
+func (w *leaseWord) claim() bool {
+	old := w.Load()
+	return old&parkedBit != 0 && w.CompareAndSwap(old, old&^parkedBit|busyBit)
+}
+
 // revoke takes lease seq away. Where its holder is inside a call, busy is true
 // and it is the holder that must end the lease when the call ends.
 func (w *leaseWord) revoke() (busy bool) {
@@ -107,6 +131,9 @@ func (w *leaseWord) revoke() (busy bool) {
 	}
 }
 
+// over tells whether lease seq has ended.
+func (w *leaseWord) over(seq uint64) bool { return w.seq() != seq }
+
 // endRevoked ends lease seq if it was revoked while its holder was inside a
 // call, for whoever succeeds first.
 func (w *leaseWord) endRevoked(seq uint64) bool {
@@ -115,7 +142,7 @@ func (w *leaseWord) endRevoked(seq uint64) bool {
 
 func newConn(inner driver.Conn, cfg *Config, dialled *socketNote) (c *conn, err error) {
 	defer catch("NetConn", &err)
-	c = &conn{inner: inner}
+	c = &conn{inner: inner, parkAt: -1}
 	c.link.of = c
 	c.resetter, _ = inner.(driver.SessionResetter)
 	c.validator, _ = inner.(driver.Validator)

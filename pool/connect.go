@@ -179,8 +179,8 @@ func (p *Pool) connected(c *conn) {
 			c.expires += rand.N(cfg.MaxConnLifetimeJitter + 1)
 		}
 	}
-	p.moment++
-	c.order, c.proof = p.moment, p.moment
+	c.order = p.moment.Add(1)
+	c.proof = c.order
 	p.replaces(c)
 	c.at = len(p.all)
 	p.all = append(p.all, c)

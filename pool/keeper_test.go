@@ -291,3 +291,27 @@ func TestFloorIsNotGivenUpForAConnectUnderWay(t *testing.T) {
 		}
 	})
 }
+
+// In a large pool, connections that come due one by one are looked at together.
+func TestRoundsOfALargePool(t *testing.T) {
+	const conns = 500
+	cfg := Config{MaxConns: conns, MinConns: conns, MaxConnecting: conns, HealthCheckPeriod: 10 * time.Second}
+	inBubble(t, scripted.Hooks{}, cfg, func(t *testing.T, p *Pool, d *scripted.Driver) {
+		leases := acquireN(t, p, conns)
+		for i, l := range leases { // so that each has its own time
+			time.Sleep(time.Duration(i%7) * 100 * time.Microsecond)
+			l.Release(Clean)
+		}
+		var before uint64
+		p.locked(func() { before = p.tick })
+		time.Sleep(30 * time.Second)
+		if n := d.Count("ping"); n < 2*conns || n > 3*conns {
+			t.Errorf("%d verifications of %d connections in three periods", n, conns)
+		}
+		p.locked(func() {
+			if rounds := p.tick - before; rounds > 2*conns/5 {
+				t.Errorf("%d rounds", rounds)
+			}
+		})
+	})
+}

@@ -25,7 +25,7 @@ func (s step) String() string { return fmt.Sprintf("%s(%d)", s.do, s.n) }
 
 var steps = rapid.Custom(func(t *rapid.T) step {
 	return step{
-		do: rapid.SampledFrom([]string{"acquire", "acquire", "acquire", "release", "release", "release broken",
+		do: rapid.SampledFrom([]string{"acquire", "acquire", "reacquire", "release", "park", "park", "release broken",
 			"release suspicious", "release open tx", "cancel", "sleep", "limit", "floor", "reset", "refuse",
 			"sicken", "slow", "release dead", "release timed out", "release role doubt", "demote", "hang", "hang up"}).Draw(t, "do"),
 		n: rapid.IntRange(0, 9).Draw(t, "n"),
@@ -39,11 +39,12 @@ func TestModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		check := rapid.SampledFrom([]Check{CheckAuto, CheckAlways, CheckNever}).Draw(rt, "check")
 		order := rapid.SampledFrom([]Order{LIFO, FIFO}).Draw(rt, "order")
+		uses := rapid.SampledFrom([]int{0, 7}).Draw(rt, "uses") // with a limit, nothing is parked
 		script := rapid.SliceOfN(steps, 1, 60).Draw(rt, "steps")
 		var problem error
 		synctest.Test(t, func(t *testing.T) {
 			m := newModel(Config{MaxConns: 4, CheckOnAcquire: check, Order: order, AcquireTimeout: None,
-				MaxConnLifetime: time.Hour, MaxConnIdleTime: 10 * time.Minute, MaxConnUses: 7})
+				MaxConnLifetime: time.Hour, MaxConnIdleTime: 10 * time.Minute, MaxConnUses: uses})
 			for i, s := range script {
 				m.run(s)
 				if problem = m.settle(); problem != nil {
@@ -70,6 +71,7 @@ type model struct {
 	max     int
 	highest int // the highest limit so far
 	leases  []Lease
+	past    []Lease       // given back by Park
 	waiters []modelWaiter // in the order of asking
 	refuse  atomic.Bool   // connects fail
 	sick    atomic.Int32  // this connection's pings fail
@@ -119,6 +121,15 @@ func (m *model) run(s step) {
 	case "acquire":
 		ctx, cancel := context.WithCancel(context.Background())
 		m.waiters = append(m.waiters, modelWaiter{result: asyncAcquire(ctx, m.pool), cancel: cancel})
+	case "reacquire":
+		ctx, cancel := context.WithCancel(context.Background())
+		var last Lease
+		if len(m.past) > 0 {
+			last = m.past[s.n%len(m.past)]
+		}
+		m.waiters = append(m.waiters, modelWaiter{result: asyncReacquire(ctx, m.pool, last), cancel: cancel})
+	case "park":
+		m.park(s.n)
 	case "release":
 		m.release(s.n, Clean)
 	case "release broken":
@@ -190,6 +201,21 @@ func (m *model) release(n int, o Outcome) {
 	m.leases = append(m.leases[:i], m.leases[i+1:]...)
 	l.Release(o)
 	l.Release(o) // and nothing comes of the second one
+}
+
+// park gives a lease back by Park. What comes after it with the same lease does
+// nothing.
+func (m *model) park(n int) {
+	if len(m.leases) == 0 {
+		return
+	}
+	i := n % len(m.leases)
+	l := m.leases[i]
+	m.leases = append(m.leases[:i], m.leases[i+1:]...)
+	l.Park(Clean)
+	l.Park(Clean)
+	l.Release(Clean)
+	m.past = append(m.past, l)
 }
 
 // settle waits for rest, takes in what the waiters got and checks the invariants.

@@ -44,19 +44,23 @@ type Pool struct {
 	drained chan struct{} // closed when the pool is closed and no connection is left
 	quiet   chan struct{} // closed when the pool is closed and all is leased or gone; nil: nobody asked
 	gen     uint64        // Reset increments it; older connections are retired
-	moment  uint64        // counts returns and verifications: the order of the idle list, and what is compared for suspicion
+	moment  atomic.Uint64 // counts returns and verifications: the order of the idle list, and what is compared for suspicion
 	doubt   uint64        // what has not proved itself since then is under suspicion
 	tick    uint64        // counts the keeper's rounds
 	wakeAt  time.Duration // when the keeper wakes next
 	tending bool          // the keeper is at work
+	roundAt time.Duration // when the keeper may look at every connection again
 	overdue bool          // verifications are due that had to be put off
 	all     []*conn       // every connection in idle, leased, verifying or closing
+	parked  []*conn       // leased in the books, but perhaps parked: see park.go
+	evict   int           // the place in parked that is given to another next
 	idle    list[conn]    // most recently returned first
 	queue   list[waiter]  // waiting callers, the longest waiting first
 	spare   *waiter       // free list of waiters
 	spares  int
 	mixed   bool // waiters' deadlines may be out of order: AcquireTimeout was changed
 
+	parkRoom   int // most in parked
 	connecting int // connects under way
 	leasedN    int
 	verifyingN int
@@ -92,6 +96,7 @@ func New(connector driver.Connector, cfg Config) (*Pool, error) {
 		drained:   make(chan struct{}),
 		given:     cfg,
 		wakeAt:    never,
+		parkRoom:  parkRoom(),
 	}
 	settings := cfg.WithDefaults()
 	p.settings.Store(&settings)
@@ -112,6 +117,9 @@ func (p *Pool) Name() string { return p.name }
 
 // Config returns the settings in force, every default filled in.
 func (p *Pool) Config() Config { return *p.settings.Load() }
+
+// AutoPrepare returns Config.AutoPrepare, at the price of one load.
+func (p *Pool) AutoPrepare() bool { return p.settings.Load().AutoPrepare }
 
 // Update changes settings of the running pool: change edits a copy of the
 // configuration as it was given (a zero field means the default), the result is
@@ -139,6 +147,7 @@ func (p *Pool) Update(change func(*Config)) error {
 		return &AcquireError{Pool: p.name, Kind: ErrClosed}
 	}
 	p.mixed = p.mixed || settings.AcquireTimeout != p.settings.Load().AcquireTimeout && p.queue.len > 0
+	p.collect()
 	p.given = cfg
 	p.settings.Store(&settings)
 	p.trim(&settings)

@@ -81,10 +81,14 @@ type acquired struct {
 }
 
 func asyncAcquire(ctx context.Context, p *Pool) <-chan acquired {
+	return asyncReacquire(ctx, p, Lease{})
+}
+
+func asyncReacquire(ctx context.Context, p *Pool, last Lease) <-chan acquired {
 	ch := make(chan acquired, 1)
 	start := time.Now()
 	go func() {
-		l, err := p.Acquire(ctx)
+		l, err := p.Reacquire(ctx, last)
 		ch <- acquired{l, err, time.Since(start)}
 	}()
 	synctest.Wait() // it has its connection, or its place in the queue

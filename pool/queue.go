@@ -113,7 +113,7 @@ func (p *Pool) handBack(ctx context.Context, w *waiter) error {
 	switch {
 	case c.lease.end(w.seq):
 		c.used--
-		p.leasedN--
+		p.leaseEnded(c)
 		p.counters.Acquires--
 		p.offer(c)
 	case c.lease.endRevoked(w.seq):

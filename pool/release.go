@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // Outcome is what a borrower knows about a connection that it gives back: any
@@ -39,7 +38,10 @@ const unusable = Broken | Dead | BadConn
 // Release gives the connection back. It is quick: what needs the server (a
 // rollback, Config.ResetSQL, a verification) is done in the background before
 // the connection is lent again. A second Release of the same lease does nothing.
-func (l Lease) Release(o Outcome) {
+func (l Lease) Release(o Outcome) { l.giveBack(o, false) }
+
+// giveBack is Release, or Park by way of the pool's books.
+func (l Lease) giveBack(o Outcome, park bool) {
 	if l.conn == nil {
 		return
 	}
@@ -60,7 +62,7 @@ func (l Lease) Release(o Outcome) {
 		return
 	}
 	c.clean = false
-	p.leasedN--
+	p.leaseEnded(c)
 	p.returned(c, o)
 	if o&TimedOut != 0 {
 		p.suspect(c.lentAt + 1) // later proofs are of later moments
@@ -75,6 +77,7 @@ func (l Lease) Release(o Outcome) {
 			p.diedEarly(c)
 		}
 		p.serve()
+	case park && !work && p.park(c, cfg):
 	case !work:
 		p.offer(c)
 	case !p.unfit(c, cfg):
@@ -97,11 +100,10 @@ func (p *Pool) finishRevoked(l Lease) {
 // returned notes that c was used. It reads the clock only at a connection's first
 // return since the keeper's last round; later ones are stamped by the keeper.
 func (p *Pool) returned(c *conn, o Outcome) {
-	p.moment++
-	c.order = p.moment
+	c.order = p.moment.Add(1)
 	c.stale = false
 	if o&^OpenTx == Clean {
-		c.proof = p.moment
+		c.proof = c.order
 	}
 	if c.stamp == p.tick {
 		c.touched = true
@@ -177,17 +179,6 @@ func (p *Pool) keepIdle(c *conn, cfg *Config) {
 	p.idle.insertAfter(&c.link, at)
 }
 
-// endsStatements tells whether a statement ends the session's prepared statements
-// at the server, so that those in the cache must not be used afterwards.
-func endsStatements(sql string) bool {
-	for _, verb := range []string{"DISCARD", "DEALLOCATE", "RESET CONNECTION"} {
-		if s := strings.TrimSpace(sql); len(s) >= len(verb) && strings.EqualFold(s[:len(verb)], verb) {
-			return true
-		}
-	}
-	return false
-}
-
 // cleanUp does in the background what a return left to do, then offers c.
 func (p *Pool) cleanUp(c *conn, cfg *Config, o Outcome) {
 	verify := o&(Suspicious|TimedOut) != 0
@@ -201,7 +192,7 @@ func (p *Pool) cleanUp(c *conn, cfg *Config, o Outcome) {
 		reason:  reason,
 		work: func(ctx context.Context) error {
 			c.stmts.sweep()
-			if slices.ContainsFunc(cfg.ResetSQL, endsStatements) {
+			if slices.ContainsFunc(cfg.ResetSQL, EndsStmts) {
 				c.stmts.closeAll()
 			}
 			if o&OpenTx != 0 {

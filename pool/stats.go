@@ -54,17 +54,20 @@ func (p *Pool) Stats() Stats {
 	cfg := p.settings.Load()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	parked, leases := p.parkedNow()
+	counters := p.counters
+	counters.Acquires += leases
 	return Stats{
 		Name:             p.name,
 		MaxConns:         cfg.MaxConns,
 		Total:            p.total(),
-		Idle:             p.idle.len,
-		InUse:            p.leasedN,
+		Idle:             p.idle.len + parked,
+		InUse:            p.leasedN - parked,
 		Connecting:       p.connecting,
 		Verifying:        p.verifyingN,
 		Closing:          p.closingN,
 		Waiting:          p.queue.len,
-		Counters:         p.counters,
+		Counters:         counters,
 		LastConnectError: p.lastErr,
 	}
 }

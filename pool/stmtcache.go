@@ -3,11 +3,17 @@ package pool
 import (
 	"context"
 	"database/sql/driver"
+	"strings"
 )
 
 // dropBatch is how many dropped statements a connection gathers before they are
 // closed at the server, all at once and not on a borrower's time.
 const dropBatch = 16
+
+// mostDropped is how many may gather in one lease. Then they are closed on its
+// holder's time, so that a transaction of any number of texts cannot fill the
+// server's memory.
+const mostDropped = 256
 
 // Stmt is an inner prepared statement of one physical connection, kept in that
 // connection's cache. It may be used only by the holder of the lease it came
@@ -18,6 +24,7 @@ type Stmt struct {
 	link node[Stmt]
 	twin *Stmt  // another one with the same text
 	open uint64 // the lease in which it may have rows open
+	sure bool   // it has, and RowsClosed will be called
 	kept bool   // in the cache
 }
 
@@ -60,18 +67,26 @@ func (l Lease) Prepare(ctx context.Context, text string) (s *Stmt, prepared bool
 	return s, true, nil
 }
 
-// Done tells that a use of s has ended with err. rows says that it returned rows
-// that may still be open: s then serves nobody else until RowsClosed or the end
-// of the lease. A statement whose execution failed is dropped, so that a stale
+// Rows says whether a use of a statement has returned rows that may still be open.
+type Rows uint8
+
+const (
+	NoRows      Rows = iota
+	UnseenRows       // nobody will tell when they are closed: the end of the lease has to do
+	WatchedRows      // RowsClosed will be called
+)
+
+// Done tells that a use of s has ended with err. With rows open, s serves nobody
+// else until RowsClosed or the end of the lease. A statement whose execution failed is dropped, so that a stale
 // plan never survives.
-func (l Lease) Done(s *Stmt, err error, rows bool) {
-	if rows {
-		s.open = l.seq
+func (l Lease) Done(s *Stmt, err error, rows Rows) {
+	if rows != NoRows {
+		s.open, s.sure = l.seq, rows == WatchedRows
 	}
 	if s.kept && err != nil {
 		l.conn.stmts.drop(s)
 	}
-	if !s.kept && !rows {
+	if !s.kept && rows == NoRows {
 		l.conn.stmts.closeDropped(l)
 	}
 }
@@ -88,6 +103,7 @@ func (l Lease) RowsClosed(s *Stmt) {
 func (sc *stmtCache) add(s *Stmt, l Lease) {
 	limit := l.pool.settings.Load().StmtCache
 	if limit <= 0 {
+		l.ForgetStmts() // from before an Update
 		sc.dropped = append(sc.dropped, s)
 		return
 	}
@@ -101,9 +117,7 @@ func (sc *stmtCache) add(s *Stmt, l Lease) {
 	for sc.lru.len > limit && sc.lru.back != &s.link {
 		sc.drop(sc.lru.back.of)
 	}
-	if len(sc.dropped) >= dropBatch {
-		sc.closeDropped(l)
-	}
+	sc.closeDropped(l)
 }
 
 // drop takes s out of the cache; it is closed later.
@@ -124,10 +138,11 @@ func (sc *stmtCache) drop(s *Stmt) {
 	sc.dropped = append(sc.dropped, s)
 }
 
-// closeDropped closes dropped statements in the midst of a lease, where they
-// have become too many to wait for its end, except those with rows open.
+// closeDropped closes dropped statements in the midst of a lease, except those with
+// rows open, where no cache is wanted or they have become too many to wait for its
+// end.
 func (sc *stmtCache) closeDropped(l Lease) {
-	if len(sc.dropped) < dropBatch && l.pool.settings.Load().StmtCache > 0 {
+	if len(sc.dropped) < mostDropped && l.pool.settings.Load().StmtCache > 0 {
 		return
 	}
 	sc.closeWhere(func(s *Stmt) bool { return s.open != l.seq })
@@ -167,4 +182,41 @@ func (sc *stmtCache) closeAll() {
 		_ = closeStmt(n.of.Stmt) // the connection goes anyway
 	}
 	sc.byText, sc.lru = nil, list[Stmt]{}
+}
+
+// EndsStmts tells whether an SQL statement ends the session's prepared statements
+// at the server, so that those in the cache are gone after it: DISCARD ALL,
+// DEALLOCATE ALL and DEALLOCATE PREPARE ALL in PostgreSQL, RESET CONNECTION in
+// others.
+func EndsStmts(sql string) bool {
+	if sql == "" || !strings.ContainsRune("DdRr \t\r\n", rune(sql[0])) {
+		return false // told by its first letter
+	}
+	words := strings.Fields(strings.ToUpper(strings.TrimRight(sql, "; \t\r\n")))
+	switch strings.Join(words, " ") {
+	case "DISCARD ALL", "DEALLOCATE ALL", "DEALLOCATE PREPARE ALL", "RESET CONNECTION":
+		return true
+	}
+	return false
+}
+
+// ForgetStmts tells that the session's prepared statements are gone at the
+// server, by a statement of the holder's own: see EndsStmts. They are prepared
+// again when they are next used.
+func (l Lease) ForgetStmts() {
+	sc := &l.conn.stmts
+	for sc.lru.len > 0 {
+		sc.drop(sc.lru.back.of)
+	}
+}
+
+// StmtOpen tells whether a statement of this text has rows open in this lease, for
+// certain.
+func (l Lease) StmtOpen(text string) bool {
+	for s := l.conn.stmts.byText[text]; s != nil; s = s.twin {
+		if s.open == l.seq && s.sure {
+			return true
+		}
+	}
+	return false
 }

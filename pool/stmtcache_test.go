@@ -25,7 +25,7 @@ func use(t *testing.T, l Lease, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Done(s, nil, false)
+	l.Done(s, nil, NoRows)
 }
 
 func TestStatementIsPreparedOncePerConnection(t *testing.T) {
@@ -78,8 +78,25 @@ func TestDroppedStatementsAreClosedInBatchesAfterTheLease(t *testing.T) {
 		}
 		l := mustAcquire(t, p)
 		use(t, l, "one more")
+		if n := d.Count("stmt-close"); n != 0 {
+			t.Errorf("%d closed in the midst of the lease", n)
+		}
+		l.Release(Clean)
+		synctest.Wait()
 		if n := d.Count("stmt-close"); n != dropBatch {
-			t.Errorf("%d closed in the midst of the lease, want the whole batch of %d", n, dropBatch)
+			t.Errorf("%d closed after the lease, want the whole batch of %d", n, dropBatch)
+		}
+	})
+}
+
+func TestDroppedStatementsOfOneLeaseAreBounded(t *testing.T) {
+	inBubble(t, scripted.Hooks{}, Config{MaxConns: 1, StmtCache: 1}, func(t *testing.T, p *Pool, d *scripted.Driver) {
+		l := mustAcquire(t, p)
+		for i := range 3*mostDropped + 1 {
+			use(t, l, fmt.Sprint("text ", i))
+		}
+		if n := d.Count("stmt-close"); n != 3*mostDropped {
+			t.Errorf("%d of %d dropped statements closed", n, 3*mostDropped)
 		}
 		l.Release(Clean)
 	})
@@ -119,7 +136,7 @@ func TestFailedExecutionDropsTheStatement(t *testing.T) {
 		if err != nil || !called {
 			t.Fatal(called, err)
 		}
-		l.Done(s, errors.New("cached plan must not change result type"), false)
+		l.Done(s, errors.New("cached plan must not change result type"), NoRows)
 		use(t, l, "a")
 		use(t, l, "a")
 		if n := d.Count("prepare a"); n != 2 {
@@ -133,12 +150,12 @@ func TestStatementWithOpenRowsServesNobodyElse(t *testing.T) {
 	inBubble(t, scripted.Hooks{}, Config{MaxConns: 1}, func(t *testing.T, p *Pool, d *scripted.Driver) {
 		l := mustAcquire(t, p)
 		first, _, _ := l.Prepare(context.Background(), "a")
-		l.Done(first, nil, true)
+		l.Done(first, nil, UnseenRows)
 		second, called, _ := l.Prepare(context.Background(), "a")
 		if first == second || !called {
 			t.Error("one statement for two open queries")
 		}
-		l.Done(second, nil, true)
+		l.Done(second, nil, UnseenRows)
 		l.RowsClosed(second)
 		if third, called, _ := l.Prepare(context.Background(), "a"); third != second || called {
 			t.Error("the free one was not used again")
@@ -192,7 +209,7 @@ func TestFailedStatementIsClosedBeforeItsTextIsPreparedAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.Done(s, errors.New("cached plan must not change result type"), false)
+		l.Done(s, errors.New("cached plan must not change result type"), NoRows)
 		use(t, l, "other")
 		if n := d.Count("stmt-close"); n != 0 {
 			t.Errorf("%d closed for the sake of another text", n)

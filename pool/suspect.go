@@ -14,8 +14,7 @@ import (
 
 // suspectAll puts every connection under suspicion that proves nothing from now on.
 func (p *Pool) suspectAll() {
-	p.moment++
-	p.suspect(p.moment)
+	p.suspect(p.moment.Add(1))
 }
 
 // suspect doubts every connection that has not proved itself since the moment,
@@ -26,6 +25,7 @@ func (p *Pool) suspect(since uint64) {
 		return
 	}
 	p.doubt = since
+	p.collect()
 	cfg := p.settings.Load()
 	for n := p.idle.front; n != nil; {
 		c := n.of
@@ -44,8 +44,7 @@ func (p *Pool) patience() time.Duration {
 
 // provedAlive notes a successful verification that took so long.
 func (p *Pool) provedAlive(c *conn, took time.Duration) {
-	p.moment++
-	c.proof = p.moment
+	c.proof = p.moment.Add(1)
 	if p.pingTime == 0 {
 		p.pingTime = took
 	}

@@ -57,6 +57,7 @@ func (c Config) Validate() error {
 	v.delay("PingTimeout", c.PingTimeout, time.Nanosecond, false)
 	v.check(c.CheckOnAcquire <= CheckNever, "CheckOnAcquire", c.CheckOnAcquire, "CheckAuto, CheckAlways or CheckNever")
 	v.check(c.Order <= FIFO, "Order", c.Order, "LIFO or FIFO")
+	v.check(!c.AutoPrepare || c.StmtCache > 0, "AutoPrepare", c.AutoPrepare, "false where StmtCache is None, since there is nowhere to keep the statements")
 	if len(v.problems) == 0 {
 		v.contradictions(c, initGiven)
 	}

@@ -99,7 +99,7 @@ func (p *Pool) examine(c *conn, cfg *Config, x examination) {
 		if err != nil && p.ctx.Err() == nil {
 			p.log.examined(x.reason, err)
 		}
-		e.died = err != nil && p.Classify(err) != Keep
+		e.died = err != nil && p.Classify(err).doubtful()
 		if err != nil && cfg.Redact != nil {
 			err = cfg.Redact(err) // it may become the last connect error
 		}

@@ -94,6 +94,7 @@ func (p *Pool) hungUp(conns []*conn) {
 	}
 	died := false
 	for _, c := range conns {
+		p.collectOne(c)
 		c.hungUp = true
 		if c.state == idle && c.link.in != nil {
 			died = true
