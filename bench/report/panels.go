@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"golang.org/x/perf/benchmath"
 	"gonum.org/v1/plot"
@@ -161,7 +162,7 @@ func latencyPanel(m *Measured, r rows.Row) (*plot.Plot, error) {
 	p.NominalX("p50", "p90", "p99", "p99.9", "longest")
 	p.Y.Label.Text = "milliseconds: less is better"
 	logarithmic(&p.Y, lowest, highest)
-	p.Legend.Top, p.Legend.Left = true, true
+	legendOnTop(p, highest)
 	return p, nil
 }
 
@@ -189,13 +190,13 @@ func growthPanel(m *Measured, r rows.Row) (*plot.Plot, error) {
 		}
 	}
 	p.X.Label.Text = r.Axis
-	p.Y.Label.Text = "ns"
-	if unit != "ns/op" && unit != "cpu-ns/op" {
+	p.Y.Label.Text = "nanoseconds"
+	if strings.HasPrefix(unit, "B/") {
 		p.Y.Label.Text = "bytes"
 	}
 	logarithmic(&p.X, left, right)
 	logarithmic(&p.Y, lowest, highest)
-	p.Legend.Top, p.Legend.Left = true, true
+	legendOnTop(p, highest)
 	return p, nil
 }
 
@@ -217,8 +218,16 @@ func addLine(p *plot.Plot, points plotter.XYs, c rows.Contender, label string) e
 	return nil
 }
 
-// logarithmic gives an axis whole decades around what it has to show, and one more
-// above for the legend where the highest value fills the last one.
+// legendOnTop puts the legend above the lines, on one more decade where the highest
+// of them fills the last one.
+func legendOnTop(p *plot.Plot, highest float64) {
+	p.Legend.Top, p.Legend.Left = true, true
+	if highest > p.Y.Max/4 {
+		p.Y.Max *= 10
+	}
+}
+
+// logarithmic gives an axis whole decades around what it has to show.
 func logarithmic(axis *plot.Axis, lowest, highest float64) {
 	if lowest > highest { // nothing to show
 		lowest, highest = 1, 10
