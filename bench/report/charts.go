@@ -96,7 +96,11 @@ const (
 func paint(panels []*plot.Plot) ([]byte, error) {
 	columns := min(len(panels), 2)
 	lines := (len(panels) + columns - 1) / columns
-	canvas := vgsvg.New(panelWidth*vg.Length(columns), panelHeight*vg.Length(lines))
+	width, height := panelWidth*vg.Length(columns), panelHeight*vg.Length(lines)
+	if len(panels) == 1 {
+		width, height = 1.5*width, 1.5*height
+	}
+	canvas := vgsvg.New(width, height)
 	compose(canvas, panels, lines, columns)
 	var b bytes.Buffer
 	if _, err := canvas.WriteTo(&b); err != nil {
@@ -140,7 +144,8 @@ const fonts = "Liberation Sans,Arial,Helvetica,sans-serif"
 // newPanel is an empty plot in this report's style.
 func newPanel(title string) *plot.Plot {
 	p := plot.New()
-	p.Title.Text = title
+	p.Title.Text = strings.ReplaceAll(title, "`", "")
+	p.Legend.Padding = vg.Points(2)
 	for _, style := range []*font.Font{
 		&p.Title.TextStyle.Font, &p.X.Label.TextStyle.Font, &p.Y.Label.TextStyle.Font,
 		&p.X.Tick.Label.Font, &p.Y.Tick.Label.Font, &p.Legend.TextStyle.Font,

@@ -10,7 +10,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 
 	"golang.org/x/perf/benchfmt"
 	"golang.org/x/perf/benchmath"
@@ -199,6 +198,11 @@ func (r Ratio) String() string {
 	return text
 }
 
+// formatRatio writes three digits after the point near 1, where they decide.
 func formatRatio(v float64) string {
-	return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 2, 64), ".00")
+	digits := 2
+	if v > 0.9 && v < 1.1 {
+		digits = 3
+	}
+	return strconv.FormatFloat(v, 'f', digits, 64)
 }

@@ -139,7 +139,7 @@ func TestFormat(t *testing.T) {
 		{170.4, "ns/op", "170 ns"}, {1450, "ns/op", "1.45 µs"}, {12_000_000, "ns/op", "12 ms"},
 		{60_000, "cpu-ns/op", "60 µs"}, {56.2, "p99-ms", "56.2 ms"}, {80123, "op/s", "80.1 k"},
 		{446, "B/conn", "446 B"}, {2048, "B/op", "2 KiB"}, {3, "allocs/op", "3"}, {0.0072, "errors/op", "0.0072"},
-		{0, "ns/op", "0 s"}, {501, "prepares/op", "501"},
+		{0, "ns/op", "0 s"}, {501, "prepares/op", "501"}, {1, "turns/op", "1"}, {16, "conns/op", "16"},
 	} {
 		if got := format(c.value, c.unit); got != c.want {
 			t.Errorf("%v %s: %q, want %q", c.value, c.unit, got, c.want)

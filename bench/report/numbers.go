@@ -13,7 +13,7 @@ import (
 func format(value float64, unit string) string {
 	symbol, class := "", benchunit.Decimal
 	switch {
-	case strings.HasSuffix(unit, "ns/op"):
+	case unit == "ns/op", unit == "cpu-ns/op":
 		value, symbol = value*1e-9, "s"
 	case strings.HasSuffix(unit, "-ms"):
 		value, symbol = value*1e-3, "s"

@@ -81,7 +81,7 @@ func barPanel(title, axis string, bars []bar) (*plot.Plot, error) {
 	}
 	p.NominalY(names...)
 	p.X.Max = longest * 1.25 // room for the number beside the longest
-	p.X.Tick.Marker = plainTicks{}
+	p.X.Tick.Marker = plainTicks{plot.DefaultTicks{}}
 	return p, nil
 }
 
@@ -129,11 +129,11 @@ func (w whisker) XY(int) (x, y float64)       { return w.Center, w.at }
 func (w whisker) XError(int) (lo, hi float64) { return w.Center - w.Lo, w.Hi - w.Center }
 
 // plainTicks are gonum's, with labels such as 20 k.
-type plainTicks struct{}
+type plainTicks struct{ plot.Ticker }
 
 // Ticks implements plot.Ticker.
-func (plainTicks) Ticks(lo, hi float64) []plot.Tick {
-	ticks := plot.DefaultTicks{}.Ticks(lo, hi)
+func (t plainTicks) Ticks(lo, hi float64) []plot.Tick {
+	ticks := t.Ticker.Ticks(lo, hi)
 	for i := range ticks {
 		if ticks[i].Label != "" {
 			ticks[i].Label = format(ticks[i].Value, "op/s")
@@ -147,7 +147,7 @@ func latencyPanel(m *Measured, r rows.Row) (*plot.Plot, error) {
 	p := newPanel(r.Title)
 	units := []string{"p50-ms", "p90-ms", "p99-ms", "p99.9-ms", "max-ms"}
 	lowest, highest := math.Inf(1), 0.0
-	for _, c := range r.Contenders {
+	for _, c := range nimueLast(r.Contenders) {
 		var points plotter.XYs
 		for i, unit := range units {
 			if s, ok := m.Median(Key{r.ID(), c.Name, 0, unit}); ok && s.Center > 0 {
@@ -164,6 +164,16 @@ func latencyPanel(m *Measured, r rows.Row) (*plot.Plot, error) {
 	logarithmic(&p.Y, lowest, highest)
 	legendOnTop(p, highest)
 	return p, nil
+}
+
+// nimueLast has nimue drawn over those whose lines it meets.
+func nimueLast(contenders []rows.Contender) []rows.Contender {
+	isNimue := func(c rows.Contender) bool { return c.Name == rows.Nimue }
+	order := slices.DeleteFunc(slices.Clone(contenders), isNimue)
+	if at := slices.IndexFunc(contenders, isNimue); at >= 0 {
+		order = append(order, contenders[at])
+	}
+	return order
 }
 
 // growthPanel has logarithmic axes, on which n^k is a straight line of the slope k,
@@ -233,7 +243,7 @@ func logarithmic(axis *plot.Axis, lowest, highest float64) {
 		lowest, highest = 1, 10
 	}
 	axis.Scale = plot.LogScale{}
-	axis.Tick.Marker = plot.LogTicks{Prec: -1}
+	axis.Tick.Marker = plainTicks{plot.LogTicks{Prec: -1}}
 	axis.Min = math.Pow(10, math.Floor(math.Log10(lowest)))
 	axis.Max = math.Pow(10, math.Ceil(math.Log10(highest)))
 	if axis.Min == axis.Max {

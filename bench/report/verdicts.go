@@ -36,9 +36,7 @@ func (m *Measured) verdicts(all []rows.Row) []verdict {
 func (m *Measured) judge(row rows.Row, g rows.Goal) verdict {
 	v := verdict{row: row, goal: g, seen: "not measured"}
 	if g.Exponent {
-		if k, ok := exponent(m.curve(row, g.Contender, g.Unit)); ok {
-			v.measured, v.seen, v.met = true, orderOf(k), k <= g.Bound
-		}
+		v.judgeGrowth(m)
 		return v
 	}
 	of := Key{row.ID(), g.Contender, 0, g.Unit}
@@ -54,6 +52,24 @@ func (m *Measured) judge(row rows.Row, g rows.Goal) verdict {
 		v.decide(r.Summary)
 	}
 	return v
+}
+
+// judgeGrowth compares the exponent with the bound, or, where somebody else's growth
+// is the measure, the difference.
+func (v *verdict) judgeGrowth(m *Measured) {
+	k, ok := exponent(m.curve(v.row, v.goal.Contender, v.goal.Unit))
+	if !ok {
+		return
+	}
+	seen, measure := orderOf(k), 0.0
+	if v.goal.Against != "" {
+		if measure, ok = exponent(m.curve(v.row, v.goal.Against, v.goal.Unit)); !ok {
+			return
+		}
+		c, _ := v.row.Contender(v.goal.Against)
+		seen = fmt.Sprintf("n^%.2f, %s n^%.2f", k, c.Title, measure)
+	}
+	v.measured, v.seen, v.met = true, seen, k-measure <= v.goal.Bound
 }
 
 func (v *verdict) decide(s benchmath.Summary) {
@@ -110,7 +126,7 @@ func (m *Measured) deficits(all []rows.Row) []deficit {
 		for _, column := range row.Columns {
 			for _, ours := range row.Contenders {
 				for _, peer := range row.Contenders {
-					if !ours.Ours() || peer.Ours() || column.Better == rows.Neither {
+					if !ours.Ours() || peer.Ours() || peer.Control() || column.Better == rows.Neither {
 						continue
 					}
 					if d, ok := m.deficit(row, column, ours, peer); ok {

@@ -52,14 +52,17 @@ func growthOfLoad() []Row {
 
 func growthOfWaiters() []Row {
 	waiting := []int{1, 10, 100, 1000, 10000, 100000}
+	grant := growing("grant", "callers waiting", "From release to grant",
+		"a connection goes from one caller to the next, where n wait; each joins the queue again",
+		perOp, waiting, "200000x", direct,
+		Contender{Channel, "a Go channel", "nothing: goroutines that hand one value round, which is the runtime's own part of the cost"})
+	grant.Goals[0].Text = "grows no more than what the runtime takes to wake one of n goroutines"
+	grant.Goals[0].Against = Channel
 	return []Row{
 		growing("enter", "callers already waiting", "Entering and leaving the queue",
 			"a caller joins the queue behind n others and leaves it at once, because its context has ended",
 			perOp, append([]int{0}, waiting...), "100000x", direct),
-		growing("grant", "callers waiting", "From release to grant",
-			"a connection goes from one caller to the next, where n wait; each joins the queue again",
-			perOp, waiting, "200000x", direct,
-			Contender{Channel, "a Go channel", "nothing: goroutines that hand one value round, which is the runtime's own part of the cost"}),
+		grant,
 		growing("expire", "callers waiting", "Expiry of waiters",
 			"n callers wait until their acquire timeout; the processor time of each answer, its goroutine's end included",
 			Column{"cpu-ns/op", "processor time per caller", Less}, waiting[3:], "1x", direct),

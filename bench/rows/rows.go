@@ -64,6 +64,10 @@ type Contender struct {
 // Ours tells whether the contender is nimue in one of its forms.
 func (c Contender) Ours() bool { return strings.HasPrefix(c.Name, Nimue) }
 
+// Control tells whether the contender is no pool, but shows which part of a cost is
+// not the pool's.
+func (c Contender) Control() bool { return c.Name == Channel }
+
 // Better says which values of a measurement are the good ones.
 type Better int8
 
@@ -90,7 +94,7 @@ type Goal struct {
 	Against   string  // empty: the bound is for the value itself
 	Least     bool    // the bound is a lower one
 	Bound     float64 // of the ratio, the value, or the exponent
-	Exponent  bool    // the bound is for the exponent of the growth
+	Exponent  bool    // the bound is for the exponent of the growth, or for what it is above Against's
 }
 
 // Matching returns the rows whose ID the pattern matches, whatever the case.
