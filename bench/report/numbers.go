@@ -78,5 +78,5 @@ func cell(s benchmath.Summary, unit string) string {
 	if strings.Contains(percent, "∞") {
 		return text
 	}
-	return text + " " + percent
+	return text + " ± " + percent
 }
