@@ -101,6 +101,16 @@ func postgresRows() []Row {
 			},
 		},
 		{
+			Family: "Postgres", Name: "requests",
+			Title:      "The same, with contexts that can be cancelled",
+			Work:       "as above, with a context that can end, as a request's: database/sql starts a goroutine for each query then, and pgxpool alone does not",
+			Contenders: postgresSet,
+			Columns:    []Column{rate, p50, p99, allocs, errs},
+			Goals: []Goal{
+				{Text: "no slower than tuned database/sql", Unit: "op/s", Contender: Nimue, Against: SQLTuned, Least: true, Bound: 1},
+			},
+		},
+		{
 			Family: "Postgres", Name: "defaults",
 			Title: "PostgreSQL, 2 ms query, 3 ms of thinking, 32 workers, everybody's defaults",
 			Work:  "`select $1::int from pg_sleep(0.002)`, scanned and compared; then 3 ms of sleep, which are not counted",

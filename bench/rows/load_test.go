@@ -55,6 +55,7 @@ type load struct {
 	think   time.Duration // after each operation
 	op      func(ctx context.Context, n int) error
 	lenient bool // errors are counted, and do not end the benchmark
+	endless bool // the context cannot be cancelled, as that of db.QueryRow
 }
 
 const warmUp = time.Second
@@ -112,6 +113,9 @@ func (r *running) warmUp() {
 
 func (r *running) work(seen *worker, number int) {
 	ctx := r.b.Context()
+	if r.endless {
+		ctx = context.Background()
+	}
 	first := true
 	for n := number; !r.stop.Load(); n += r.workers {
 		counts := !first && r.measuring.Load()

@@ -52,6 +52,7 @@ var workloads = map[string]workload{
 	"Noop/serial":                 noopSerial,
 	"Noop/contended":              noopContended,
 	"Postgres/select":             postgresSelect,
+	"Postgres/requests":           postgresRequests,
 	"Postgres/defaults":           postgresDefaults,
 	"Postgres/overload":           postgresOverload,
 	"SQLite/point":                sqlitePoint,

@@ -23,11 +23,14 @@ func (c *client) ask(query string) func(context.Context, int) error {
 	}
 }
 
-func postgresSelect(b *testing.B, contender string, _ int) {
+func postgresSelect(b *testing.B, contender string, _ int)   { postgresEcho(b, contender, true) }
+func postgresRequests(b *testing.B, contender string, _ int) { postgresEcho(b, contender, false) }
+
+func postgresEcho(b *testing.B, contender string, endless bool) {
 	c := openPostgres(b, contender, postgresURL(b))
 	defer c.close()
 	c.fill(b, Conns)
-	load{workers: 32, op: c.ask(echo), lenient: contender == SQLDefault}.run(b)
+	load{workers: 32, op: c.ask(echo), lenient: contender == SQLDefault, endless: endless}.run(b)
 }
 
 func postgresDefaults(b *testing.B, contender string, _ int) {
