@@ -86,7 +86,7 @@ func (c *Conn) begin(ctx context.Context) (driver.Conn, error) {
 	case c.lost:
 		return nil, sql.ErrConnDone
 	default:
-		lease, err := c.pool.Reacquire(ctx, c.lease)
+		lease, err := c.acquire(ctx)
 		if err != nil {
 			return nil, err
 		}
