@@ -24,7 +24,8 @@ type Conn struct {
 	onClose func() // nil, or gives up the reference of Driver.Open
 	closed  bool
 
-	sent func(driver.Conn) uint64 // Config.Sent; nil where nobody knows
+	sent   func(driver.Conn) uint64 // Config.Sent; nil where nobody knows
+	shares bool                     // pool_lease=transaction: see lease.go
 
 	lease pool.Lease // the present one if held, else the last one: a preference
 	held  bool
@@ -45,6 +46,8 @@ type use struct {
 	tx      bool            // BeginTx has succeeded
 	open    bool            // rows or a transaction were handed out, unwrapped
 	failed  bool            // an operation has ended with an error
+	pinned  bool            // by the context of the latest operation; of handles that share
+	rows    int             // open ones, likewise
 	ctx     context.Context // of the latest operation
 	sent    uint64          // what had been sent when it began
 	outcome pool.Outcome
@@ -94,6 +97,9 @@ func (c *Conn) begin(ctx context.Context) (driver.Conn, error) {
 	}
 	c.use.phase = calling
 	c.use.ctx = ctx
+	if c.shares {
+		c.use.pinned = ctx.Value(pinKey{}) != nil
+	}
 	inner := c.lease.Conn()
 	if c.sent != nil {
 		c.use.sent = c.sent(inner)
@@ -171,6 +177,7 @@ func (c *Conn) leave() {
 	if !c.lease.Leave() {
 		c.lease.Release(pool.Broken) // Shutdown waited for this call to end
 	}
+	c.letGo()
 }
 
 // unwind is deferred by every operation. Only a panic finds it still under way,
@@ -288,9 +295,8 @@ func (c *Conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 		}
 		rows, err := queryer.QueryContext(ctx, query, converted)
 		c.noteTx(query, err)
-		c.use.open = c.use.open || err == nil
 		if err == nil {
-			rows = c.guardRows(rows)
+			rows = c.opened(rows)
 		}
 		if again, err := c.end(err); !again {
 			return rows, err
@@ -397,7 +403,10 @@ func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 		if err == nil {
 			c.use.tx, c.use.session, c.use.open = true, true, true
 			c.use.guard = txguard.Claim(ctx)
-			if ctx.Done() != nil && !keepsAfterRollback(inner) {
+			switch {
+			case c.shares:
+				tx = &sharedTx{tx, c, ctx}
+			case ctx.Done() != nil && !keepsAfterRollback(inner):
 				tx = &mortalTx{tx, c, ctx}
 			}
 		}

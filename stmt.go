@@ -102,7 +102,7 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 		rows, err := queryStmt(ctx, inner.Stmt, converted)
 		// Outside a transaction the first execution of a lease is nearly always
 		// its only one. If not, the statement counts as busy until the lease ends.
-		watch := c.use.tx || c.use.ran
+		watch := c.use.tx || c.use.ran || c.shares
 		c.use.ran = true
 		c.noteTx(s.text, err)
 		open := pool.NoRows
@@ -117,12 +117,11 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 			renewed = true
 			continue
 		}
-		c.use.open = c.use.open || err == nil
 		if err == nil && watch {
 			rows = watchRows(rows, c.lease, inner)
 		}
 		if err == nil {
-			rows = c.guardRows(rows)
+			rows = c.opened(rows)
 		}
 		if again, err := c.end(err); !again {
 			return rows, err

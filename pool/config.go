@@ -48,6 +48,17 @@ const (
 	CheckNever
 )
 
+// LeaseMode says how long a *sql.Conn keeps its connection.
+type LeaseMode uint8
+
+const (
+	// LeaseSession: until it is closed. What lives in the session is its own.
+	LeaseSession LeaseMode = iota
+	// LeaseTransaction: while it has rows or a transaction open. Any number of
+	// them share few connections.
+	LeaseTransaction
+)
+
 // Order says which idle connection is lent first.
 type Order uint8
 
@@ -143,6 +154,9 @@ type Config struct {
 	// through the statement cache where that changes nothing but the time they
 	// take. The pool itself only passes it on: see Pool.AutoPrepare.
 	AutoPrepare bool
+	// LeaseMode asks holders of leases to give them back after each operation.
+	// The pool itself only passes it on, and Update does not change it.
+	LeaseMode LeaseMode
 
 	// LeakThreshold, if positive, is how long a lease may be held before it is
 	// reported, once, with the stack that took it: by EventLeakFound and in the
@@ -235,6 +249,7 @@ func setDefault[T comparable](field *T, value T) {
 // keepFunctions takes over what Update does not change.
 func (c *Config) keepFunctions(from *Config) {
 	c.Health, c.NetConn, c.Classify, c.Permanent = from.Health, from.NetConn, from.Classify, from.Permanent
+	c.LeaseMode = from.LeaseMode
 	c.CheckRole, c.Constrain, c.BeforeConnect = from.CheckRole, from.Constrain, from.BeforeConnect
 	c.AfterConnect, c.Redact, c.Logger, c.Sent = from.AfterConnect, from.Redact, from.Logger, from.Sent
 }
