@@ -13,6 +13,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"net/http"
@@ -38,12 +39,12 @@ func main() {
 		ctx, stop = context.WithTimeout(ctx, *runFor)
 		defer stop()
 	}
-	if err := run(ctx, *addr, *workers, *leak); err != nil {
+	if err := run(ctx, os.Stdout, *addr, *workers, *leak); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context, addr string, workers int, leak bool) (err error) {
+func run(ctx context.Context, out io.Writer, addr string, workers int, leak bool) (err error) {
 	dir, err := os.MkdirTemp("", "nimue-status-")
 	if err != nil {
 		return err
@@ -72,10 +73,10 @@ func run(ctx context.Context, addr string, workers int, leak bool) (err error) {
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	fmt.Printf("the page: http://%s/debug/nimue/\n", listener.Addr())
+	fmt.Fprintf(out, "the page: http://%s/debug/nimue/\n", listener.Addr())
 
 	s.work(ctx, workers, leak)
-	fmt.Printf("%d orders were placed, %d failed\n", s.placed.Load(), s.failed.Load())
+	fmt.Fprintf(out, "%d orders were placed, %d failed\n", s.placed.Load(), s.failed.Load())
 	err = server.Close()
 	if end := <-served; !errors.Is(end, http.ErrServerClosed) {
 		err = errors.Join(err, end)
