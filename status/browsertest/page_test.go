@@ -27,7 +27,7 @@ func TestNumbersMoveWithoutReload(t *testing.T) {
 	b.text(`window.kept = document.getElementById("main")`)
 	before := b.text(counterOf("acquires"))
 	b.until("the counter to move", counterOf("acquires")+` !== "`+before+`"`)
-	b.until("the plot to be drawn", `document.querySelector(".plots path.line") && document.querySelector(".times path.columns")`)
+	b.until("the plot to be drawn", `document.querySelector(".plots path.line") && document.querySelector(".times path.bins")`)
 	b.until("waiters to be seen", figureOf("waiting")+` !== "0"`)
 	b.until("a full pool to be seen", figureOf("in use")+` === "4"`)
 	if b.text(`window.kept === document.getElementById("main")`) != "true" {
