@@ -174,6 +174,25 @@ func TestVerifyDrainAndReset(t *testing.T) {
 	await(t, "two connections retired", func() bool { return p.Stats().Retired[pool.ReasonReset] >= before+2 })
 }
 
+// A lease may last longer than anybody waits for an answer.
+func TestDrainGoesOn(t *testing.T) {
+	p := newPool(t, scripted.Hooks{}, pool.Config{Name: "orders"})
+	h := Handler(only(p), AllowControl())
+	l, err := p.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := form("/control", button(t, h, p, "drain"))
+	ctx, cancel := context.WithTimeout(r.Context(), 20*time.Millisecond)
+	defer cancel()
+	w := send(t, h, r.WithContext(ctx))
+	if done := h.(*handler).log.list()[0]; w.Code != http.StatusSeeOther || done.Failed || !strings.HasPrefix(done.Did, "drain has begun, and goes on") {
+		t.Errorf("%d, %+v", w.Code, done)
+	}
+	l.Release(pool.Clean)
+	await(t, "the end of it", func() bool { return p.Stats().Retired.Total() == 1 })
+}
+
 func await(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {

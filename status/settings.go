@@ -158,12 +158,13 @@ func shortDuration(d time.Duration) string {
 // secretWord is a word behind which a statement may have a secret without quotes.
 var secretWord = regexp.MustCompile(`(?i)[a-z0-9_]*(?:passw|pwd|secret|token|credential|private|apikey|api_key|signature|salt|jwt|identified)[a-z0-9_]*|\b[a-z0-9_]*key\b`)
 
-// maskSQL hides what can be a secret in the SQL of a setting: everything behind
-// the first quote, since where a literal ends depends on the database, and behind
-// a word such as PASSWORD. What is left says which setting it was.
+// maskSQL hides what can be a secret in the SQL of a setting: literals, and beyond
+// what is masked of an application's statements, everything behind a word such as
+// PASSWORD and behind a double quote, since settings are where secrets are.
 func maskSQL(text string) string {
+	text = pool.MaskSQL(text)
 	from := len(text)
-	if i := strings.IndexAny(text, `'"$`); i >= 0 {
+	if i := strings.IndexByte(text, '"'); i >= 0 {
 		from = i + 1
 	}
 	if word := secretWord.FindStringIndex(text); word != nil && word[1] < from {
@@ -177,4 +178,4 @@ func maskSQL(text string) string {
 }
 
 // mask stands in for what is hidden.
-const mask = "xxxxx"
+const mask = "#####"

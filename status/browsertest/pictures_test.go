@@ -5,10 +5,14 @@ import (
 	"context"
 	"database/sql"
 	"flag"
+	"image"
+	"image/color"
 	"image/png"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -127,12 +131,12 @@ func (b *browser) picture(page, name string) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	image, err := png.Decode(bytes.NewReader(raw))
+	full, err := png.Decode(bytes.NewReader(raw))
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	var small bytes.Buffer
-	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&small, image); err != nil {
+	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&small, fewColours(full)); err != nil {
 		b.t.Fatal(err)
 	}
 	if small.Len() > biggestPicture {
@@ -144,4 +148,33 @@ func (b *browser) picture(page, name string) {
 	if err := os.WriteFile(filepath.Join(*picturesTo, name), small.Bytes(), 0o644); err != nil {
 		b.t.Fatal(err)
 	}
+}
+
+// fewColours draws a picture in its 256 commonest colours, which is a third of the
+// bytes: what is lost are shades at the edges of letters.
+func fewColours(full image.Image) image.Image {
+	counts := map[color.RGBA]int{}
+	at := func(x, y int) color.RGBA { return color.RGBAModel.Convert(full.At(x, y)).(color.RGBA) }
+	bounds := full.Bounds()
+	for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
+		for x := bounds.Min.X; x < bounds.Max.X; x++ {
+			counts[at(x, y)]++
+		}
+	}
+	commonest := slices.SortedFunc(maps.Keys(counts), func(a, b color.RGBA) int { return counts[b] - counts[a] })
+	var palette color.Palette
+	for _, c := range commonest[:min(len(commonest), 256)] {
+		palette = append(palette, c)
+	}
+	few := image.NewPaletted(bounds, palette)
+	index := map[color.RGBA]uint8{}
+	for _, c := range commonest {
+		index[c] = uint8(palette.Index(c))
+	}
+	for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
+		for x := bounds.Min.X; x < bounds.Max.X; x++ {
+			few.SetColorIndex(x, y, index[at(x, y)])
+		}
+	}
+	return few
 }
