@@ -59,7 +59,7 @@ func open(t *testing.T, site string, flags ...chromedp.ExecAllocatorOption) *bro
 		options = append(options, chromedp.NoSandbox) // the sandbox refuses to be set up by root
 	}
 	options = append(options, flags...)
-	ctx, cancelTimeout := context.WithTimeout(context.Background(), patience)
+	ctx, cancelTimeout := context.WithTimeout(context.Background(), patience+*fillFor)
 	ctx, cancelAllocator := chromedp.NewExecAllocator(ctx, options...)
 	ctx, cancel := chromedp.NewContext(ctx)
 	b := &browser{t: t, ctx: ctx, site: site}
