@@ -169,7 +169,7 @@ func (p *Pool) expireConns(now time.Duration, cfg *Config) {
 		}
 	}
 	if p.replacing > 0 && p.total() >= cfg.MaxConns && p.connecting+p.closingN == 0 {
-		p.retireReplaced() // no room for one more: so one less, and then the next
+		p.makeRoom()
 	}
 }
 
@@ -192,6 +192,20 @@ func (c *conn) endOf() Reason {
 // spareable tells whether the floors hold with one idle connection less.
 func (p *Pool) spareable(cfg *Config) bool {
 	return p.standing() > cfg.MinConns && p.idle.len > cfg.MinIdleConns
+}
+
+// makeRoom is for a full pool whose connections are to be replaced: one less, and
+// then the next. What Drain renews is to be as many afterwards.
+func (p *Pool) makeRoom() {
+	before := p.closingN
+	draining := false
+	for _, c := range p.all {
+		draining = draining || c.replace && c.drains != nil && c.state == idle
+	}
+	p.retireReplaced()
+	if draining && p.closingN > before {
+		p.lost = append(p.lost, lost{p.now()})
+	}
 }
 
 // retireReplaced retires one of the connections that wait for a replacement: now

@@ -114,7 +114,7 @@ func (t *track) stackText() string {
 	frames := runtime.CallersFrames(t.stack[:t.frames])
 	for {
 		f, more := frames.Next()
-		if own = own && isOwnFrame(f.Function); !own {
+		if own = own && isOwnFrame(f.Function) && !strings.HasSuffix(f.File, "_test.go"); !own {
 			fmt.Fprintf(&b, "%s\n\t%s:%d\n", f.Function, f.File, f.Line)
 		}
 		if !more {
