@@ -212,9 +212,9 @@ func TestPageRests(t *testing.T) {
 
 // The page fits a telephone, and its text has contrast, in light and in dark.
 func TestPageIsReadable(t *testing.T) {
-	s := onPostgres(t, "pool_max_conns=6&pool_leak_threshold=200ms&pool_acquire_timeout=100ms")
+	s := onPostgres(t, "pool_max_conns=6&pool_leak_threshold=200ms&pool_acquire_timeout=1s")
 	s.forgetfulHolder()
-	s.load(20, 50*time.Millisecond)
+	s.load(20, 500*time.Millisecond)
 	s.waitUntil("a leak and timeouts", func() bool { s := s.pool.Stats(); return s.Leaks > 0 && s.Timeouts > 0 })
 	b := open(t, s.page)
 	for _, scheme := range []string{"light", "dark"} {

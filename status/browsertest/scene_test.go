@@ -83,9 +83,9 @@ func (s *scene) exec(query string, args ...any) {
 	}
 }
 
-// load has workers use the database until the test is over, each holding its
-// connection for a while.
-func (s *scene) load(workers int, hold time.Duration) {
+// load has workers use the database until the test is over, or stop is called, each
+// holding its connection for a while.
+func (s *scene) load(workers int, hold time.Duration) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var working sync.WaitGroup
 	for range workers {
@@ -95,10 +95,12 @@ func (s *scene) load(workers int, hold time.Duration) {
 			}
 		})
 	}
-	s.t.Cleanup(func() {
+	stop = func() {
 		cancel()
 		working.Wait()
-	})
+	}
+	s.t.Cleanup(stop)
+	return stop
 }
 
 // browseItems is a holder with a name. Its errors are the load's own affair: it
@@ -119,18 +121,21 @@ func browseItems(ctx context.Context, db *sql.DB, hold time.Duration) {
 	}
 }
 
-// forgetfulHolder takes a connection and keeps it until the test is over.
-func (s *scene) forgetfulHolder() {
+// forgetfulHolder takes a connection and keeps it until the test is over, or the
+// function that it returns is called.
+func (s *scene) forgetfulHolder() (remember func()) {
 	s.t.Helper()
 	conn, err := s.db.Conn(context.Background())
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.t.Cleanup(func() { _ = conn.Close() }) // by then it may have been taken back
+	remember = func() { _ = conn.Close() } // sql.ErrConnDone the second time
+	s.t.Cleanup(remember)
 	var n int
 	if err := conn.QueryRowContext(context.Background(), `SELECT count(*) FROM items WHERE name = 'top secret' AND stock > 4711`).Scan(&n); err != nil {
 		s.t.Fatal(err)
 	}
+	return remember
 }
 
 // waitUntil waits for the pool, not for the page.
