@@ -25,7 +25,7 @@ func TestSuspendHasCallersWait(t *testing.T) {
 		if s := p.Stats(); s.Waiting != 2 || s.Idle != 2 || !s.Suspended || s.Connecting != 0 {
 			t.Errorf("%d waiting, %d idle, suspended %v", s.Waiting, s.Idle, s.Suspended)
 		}
-		if h := p.Health(); h.State != Degraded || !strings.Contains(h.Reason, "2 callers wait") {
+		if h := p.Health(); h.State != Degraded || !strings.Contains(h.Reason, "callers waiting: 2") {
 			t.Errorf("%+v", h)
 		}
 		p.Resume()
