@@ -119,6 +119,12 @@ var parameters = []*parameter{
 	toggle("pool_auto_prepare", "AutoPrepare",
 		func(c *pool.Config) *bool { return &c.AutoPrepare },
 		"`on`: statements with arguments go through the statement cache, without `db.Prepare`"),
+	delay("pool_leak_threshold", "LeakThreshold", 0, 0,
+		func(c *pool.Config) *time.Duration { return &c.LeakThreshold },
+		"how long a connection may be held before that is reported, with the stack that took it; 0: never").offByDefault(),
+	delay("pool_leak_reclaim", "LeakReclaim", 0, 0,
+		func(c *pool.Config) *time.Duration { return &c.LeakReclaim },
+		"how long a connection may be held before it is taken back and closed; 0: never").offByDefault(),
 	enum("pool_log_level", "",
 		func(d *DSN) *LogLevel { return &d.LogLevel },
 		"what is logged to `slog.Default()`",
@@ -188,7 +194,7 @@ func delay(key, field string, def, least time.Duration, at func(*pool.Config) *t
 			return durationHint(text), false
 		}
 		switch {
-		case v == 0:
+		case v == 0 && p.none:
 			v = pool.None
 		case v == def:
 			v = 0
@@ -314,6 +320,12 @@ func (p *parameter) zeroIsNone() *parameter {
 // shownDefault replaces the default's text, for one that follows another setting.
 func (p *parameter) shownDefault(text string) *parameter {
 	p.def = text
+	return p
+}
+
+// offByDefault says that 0 is the default, and nothing but that.
+func (p *parameter) offByDefault() *parameter {
+	p.def, p.none = "0", false
 	return p
 }
 
