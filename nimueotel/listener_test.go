@@ -62,6 +62,39 @@ func TestTimes(t *testing.T) {
 	}
 }
 
+// The pool times only a sample of the leases for its own statistics. A listener is told
+// of each how long it was.
+func TestEveryLeaseIsTimed(t *testing.T) {
+	const leases, each = 150, time.Millisecond
+	mp, reader := provider(t)
+	times, err := NewListener(mp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := open(t, pool.Config{Name: "orders", MaxConns: 1, Listener: times})
+	for range leases {
+		conn, err := db.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.PingContext(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(each)
+		if err := conn.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var use *metricdata.HistogramDataPoint[float64]
+	eventually(t, "all leases are recorded", func() bool {
+		use = collect(t, reader).histogram(named("orders"))("db.client.connection.use_time")
+		return use != nil && use.Count == leases
+	})
+	if least, _ := use.Min.Value(); least < each.Seconds() {
+		t.Errorf("a lease of %v s was recorded, though each lasted %v", least, each)
+	}
+}
+
 func TestTimesByConvention(t *testing.T) {
 	mp, reader := provider(t)
 	times, err := NewListener(mp)
