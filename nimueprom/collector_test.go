@@ -71,7 +71,8 @@ func TestScrapeOfAPoolUnderWork(t *testing.T) {
 	s.want(t, 2, "nimue_connections_in_use_peak", "pool", "orders")
 	s.want(t, 2, "nimue_connects_total", "pool", "orders")
 	s.want(t, float64(stats.Acquires), "nimue_acquires_total", "pool", "orders")
-	s.want(t, 1, "nimue_health", "pool", "orders", "state", "ready")
+	s.want(t, 1, "nimue_health", "pool", "orders", "state", "degraded") // a caller was refused just now
+	s.want(t, 0, "nimue_health", "pool", "orders", "state", "ready")
 	waited := s.metric(t, "nimue_acquire_wait_seconds", "pool", "orders").GetHistogram()
 	if waited.GetSampleCount() != stats.Waits || waited.GetSampleSum() < 0.02 {
 		t.Errorf("%d waits of %v s together; the statistics have %d", waited.GetSampleCount(), waited.GetSampleSum(), stats.Waits)

@@ -74,7 +74,7 @@ var families = []family{
 		func(r *reading) float64 { return yes(r.Outage.Failures > 0) }),
 	gauge("nimue_outage_permanent", "1 while the server refuses for a reason that will not pass by itself, such as a wrong password.",
 		func(r *reading) float64 { return yes(r.Outage.Permanent) }),
-	gauge("nimue_outage_refusing", "1 while an outage has outlasted pool_outage_grace, so that callers fail at once.",
+	gauge("nimue_outage_refusing", "1 once an outage has outlasted pool_outage_grace, so that callers with nothing else to hope for fail at once.",
 		func(r *reading) float64 { return yes(r.Outage.Refusing) }),
 	gauge("nimue_outage_failed_probes", "Connects that failed in this outage, those under way together counted once.",
 		func(r *reading) float64 { return float64(r.Outage.Failures) }),
@@ -175,7 +175,7 @@ var times = []struct {
 }{
 	{"nimue_acquire_wait_seconds", "How long acquires waited, successful or not; those that did not have to wait are not in it.",
 		func(r *reading) *pool.Histogram { return &r.Wait }},
-	{"nimue_lease_hold_seconds", "How long connections were held. Of a connection's leases one in 64 is timed and counts for all.",
+	{"nimue_lease_hold_seconds", "How long connections were held. Of a connection's leases beyond the first 64, one in 64 is timed and counts for as many.",
 		func(r *reading) *pool.Histogram { return &r.Hold }},
 	{"nimue_connect_seconds", "How long connects took, failed ones included.",
 		func(r *reading) *pool.Histogram { return &r.Connect }},
