@@ -271,3 +271,83 @@ func columnsOf(t *testing.T, query func() (*sql.Rows, error)) []string {
 	}
 	return columns
 }
+
+// TestPostgresStatementCache: the server has no more statements than the cache is
+// to keep and a batch that waits to be closed, and what the application does to
+// them shows as nothing but time.
+func TestPostgresStatementCache(t *testing.T) {
+	const kept, batch = 16, 16
+	for _, auto := range []string{"off", "on"} {
+		db, _, _ := onPostgres(t, fmt.Sprintf("pool_max_conns=1&pool_stmt_cache=%d&pool_auto_prepare=%s", kept, auto))
+		use := func(i int) {
+			t.Helper()
+			query := fmt.Sprintf("SELECT $1::int + %d", i)
+			if auto == "on" {
+				if n := queryInt(t, db, query, 1); n != i+1 {
+					t.Errorf("%s: %d", query, n)
+				}
+				return
+			}
+			stmt, err := db.Prepare(query)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer stmt.Close()
+			var n int
+			if err := stmt.QueryRow(1).Scan(&n); err != nil || n != i+1 {
+				t.Errorf("%s: %d, %v", query, n, err)
+			}
+		}
+		for i := range 200 {
+			use(i)
+		}
+		if n := queryInt(t, db, "SELECT count(*) FROM pg_prepared_statements"); n > kept+batch {
+			t.Errorf("auto %s: %d statements at the server", auto, n)
+		}
+		before := nimue.PoolOf(db).Stats()
+		for _, end := range []string{"DISCARD ALL", "DEALLOCATE ALL", "DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$"} {
+			use(1)
+			use(2)
+			if _, err := db.Exec(end); err != nil {
+				t.Fatal(err)
+			}
+			use(1) // the last one is unseen: the server says that it does not know the statement
+			use(2)
+		}
+		if after := nimue.PoolOf(db).Stats(); after.Connects != before.Connects {
+			t.Errorf("auto %s: %d connections more", auto, after.Connects-before.Connects)
+		}
+	}
+}
+
+// A cached SQLite statement that has been read to the end, or broken off, holds no
+// lock and no snapshot.
+func TestAutoPrepareHoldsNoLock(t *testing.T) {
+	driverName, dsn := engines(t, "sqlite")
+	other, err := sql.Open(driverName, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	db := mustOpen(t, driverName+":"+dsn+"&pool_max_conns=2&pool_auto_prepare=on")
+	for _, query := range []string{"CREATE TABLE t (id INTEGER)", "INSERT INTO t VALUES (1), (2), (3)"} {
+		if _, err := db.Exec(query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		if n := queryInt(t, db, "SELECT id FROM t WHERE id > ? ORDER BY id", 0); n != 1 { // breaks off after one
+			t.Errorf("%d", n)
+		}
+		if _, err := other.Exec("INSERT INTO t VALUES (4)"); err != nil {
+			t.Fatal(err)
+		}
+		var busy, log, done int
+		if err := other.QueryRow("PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &log, &done); err != nil || busy != 0 || log != 0 {
+			t.Errorf("checkpoint: busy %d, %d frames left: %v", busy, log, err)
+		}
+	}
+	if _, err := other.Exec("DROP TABLE t"); err != nil {
+		t.Error(err)
+	}
+}

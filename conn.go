@@ -24,6 +24,9 @@ type Conn struct {
 	onClose func() // nil, or gives up the reference of Driver.Open
 	closed  bool
 
+	sent   func(driver.Conn) uint64 // Config.Sent; nil where nobody knows
+	shares bool                     // pool_lease=transaction: see lease.go
+
 	lease pool.Lease // the present one if held, else the last one: a preference
 	held  bool
 	lost  bool // the connection went with its transaction: see mortalTx
@@ -43,7 +46,10 @@ type use struct {
 	tx      bool            // BeginTx has succeeded
 	open    bool            // rows or a transaction were handed out, unwrapped
 	failed  bool            // an operation has ended with an error
+	pinned  bool            // by the context of the latest operation; of handles that share
+	rows    int             // open ones, likewise
 	ctx     context.Context // of the latest operation
+	sent    uint64          // what had been sent when it began
 	outcome pool.Outcome
 	guard   *txguard.Guard // of the latest transaction, if tx.Run began it
 }
@@ -83,7 +89,7 @@ func (c *Conn) begin(ctx context.Context) (driver.Conn, error) {
 	case c.lost:
 		return nil, sql.ErrConnDone
 	default:
-		lease, err := c.pool.Reacquire(ctx, c.lease)
+		lease, err := c.acquire(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -91,7 +97,14 @@ func (c *Conn) begin(ctx context.Context) (driver.Conn, error) {
 	}
 	c.use.phase = calling
 	c.use.ctx = ctx
-	return c.lease.Conn(), nil
+	if c.shares {
+		c.use.pinned = ctx.Value(pinKey{}) != nil
+	}
+	inner := c.lease.Conn()
+	if c.sent != nil {
+		c.use.sent = c.sent(inner)
+	}
+	return inner, nil
 }
 
 // end closes the inner call that begin opened, with its error, and judges what
@@ -99,7 +112,14 @@ func (c *Conn) begin(ctx context.Context) (driver.Conn, error) {
 // the one retry rule: driver.ErrBadConn in answer to the first operation on a
 // connection that had served before. Nothing was executed and no session state is
 // lost, so another connection does as well.
-func (c *Conn) end(err error) (again bool) {
+//
+// Where the adapter tells how much was sent, driver.ErrBadConn is not believed if
+// something was: neither nimue nor database/sql may send it again then.
+func (c *Conn) end(err error) (again bool, _ error) {
+	if err != nil && c.sent != nil && errors.Is(err, driver.ErrBadConn) && c.sent(c.lease.Conn()) != c.use.sent {
+		err = unanswered(c.pool.Name())
+		c.use.outcome |= pool.Dead
+	}
 	switch {
 	case err == nil:
 		c.use.touched = true
@@ -112,14 +132,14 @@ func (c *Conn) end(err error) (again bool) {
 		} // else pgx, for one, says so of a context that ended too soon
 		c.release()
 		c.pool.CountRetry()
-		return true
+		return true, nil
 	default:
 		c.use.touched, c.use.failed = true, true
 		c.use.outcome |= c.judge(err)
 		c.use.guard.Note(err)
 	}
 	c.leave()
-	return false
+	return false, err
 }
 
 // judge tells what an operation's error says about the connection.
@@ -157,6 +177,7 @@ func (c *Conn) leave() {
 	if !c.lease.Leave() {
 		c.lease.Release(pool.Broken) // Shutdown waited for this call to end
 	}
+	c.letGo()
 }
 
 // unwind is deferred by every operation. Only a panic finds it still under way,
@@ -239,7 +260,7 @@ func (c *Conn) ExecContext(ctx context.Context, query string, args []driver.Name
 			result = settled(result)
 		}
 		c.noteTx(query, err)
-		if !c.end(err) {
+		if again, err := c.end(err); !again {
 			return result, err
 		}
 	}
@@ -274,11 +295,10 @@ func (c *Conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 		}
 		rows, err := queryer.QueryContext(ctx, query, converted)
 		c.noteTx(query, err)
-		c.use.open = c.use.open || err == nil
 		if err == nil {
-			rows = c.guardRows(rows)
+			rows = c.opened(rows)
 		}
-		if !c.end(err) {
+		if again, err := c.end(err); !again {
 			return rows, err
 		}
 	}
@@ -355,7 +375,7 @@ func (c *Conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, e
 			c.leave()
 			return &stmt{conn: c, text: query}, nil
 		}
-		if !c.end(err) {
+		if again, err := c.end(err); !again {
 			if err != nil {
 				return nil, err
 			}
@@ -383,11 +403,14 @@ func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 		if err == nil {
 			c.use.tx, c.use.session, c.use.open = true, true, true
 			c.use.guard = txguard.Claim(ctx)
-			if ctx.Done() != nil && !keepsAfterRollback(inner) {
+			switch {
+			case c.shares:
+				tx = &sharedTx{tx, c, ctx}
+			case ctx.Done() != nil && !keepsAfterRollback(inner):
 				tx = &mortalTx{tx, c, ctx}
 			}
 		}
-		if !c.end(err) {
+		if again, err := c.end(err); !again {
 			return tx, err
 		}
 	}
@@ -412,7 +435,7 @@ func (c *Conn) Ping(ctx context.Context) error {
 			c.leave()
 			return nil
 		}
-		if err = pinger.Ping(ctx); !c.end(err) {
+		if again, err := c.end(pinger.Ping(ctx)); !again {
 			return err
 		}
 	}
@@ -458,7 +481,6 @@ func (c *Conn) Raw(ctx context.Context, f func(inner driver.Conn) error) error {
 	}
 	defer c.unwind()
 	c.use.touched, c.use.session = true, true // f may do anything, so nothing may be begun twice
-	err = f(inner)
-	c.end(err)
+	_, err = c.end(f(inner))
 	return err
 }

@@ -88,7 +88,10 @@ func (c *Connector) Connect(context.Context) (driver.Conn, error) {
 	return c.handle(), nil
 }
 
-func (c *Connector) handle() *Conn { return &Conn{pool: c.pool} }
+func (c *Connector) handle() *Conn {
+	cfg := c.pool.Config()
+	return &Conn{pool: c.pool, sent: cfg.Sent, shares: cfg.LeaseMode == pool.LeaseTransaction}
+}
 
 // Driver returns a Driver through which PoolOf finds the pool.
 func (c *Connector) Driver() driver.Driver { return &Driver{connector: c} }

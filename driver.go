@@ -15,6 +15,14 @@ import (
 // DriverName is the name under which the driver is registered with database/sql.
 const DriverName = "nimue"
 
+// ErrUnanswered is why an operation failed whose connection broke after something
+// had been sent for it and before the answer came: it may have been executed, or
+// not. It is told where an adapter knows, in place of a driver.ErrBadConn that
+// would have the operation sent again.
+var ErrUnanswered = errors.New("the connection broke before the answer came, and whether the statement was executed is not known")
+
+func unanswered(pool string) error { return fmt.Errorf("nimue: %s: %w", pool, ErrUnanswered) }
+
 func init() { sql.Register(DriverName, &Driver{}) }
 
 // Driver is the driver registered as "nimue". It is also what (*sql.DB).Driver

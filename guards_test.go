@@ -92,13 +92,6 @@ func TestGuardAllocations(t *testing.T) {
 			}
 			return err
 		}},
-		{"transaction", func(db *sql.DB) error {
-			tx, err := db.Begin()
-			if err == nil {
-				err = tx.Commit()
-			}
-			return err
-		}},
 	} {
 		count := func(db *sql.DB) float64 {
 			least := math.Inf(1) // other goroutines allocate, too, now and then

@@ -72,7 +72,7 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (drive
 			renewed = true
 			continue
 		}
-		if !c.end(err) {
+		if again, err := c.end(err); !again {
 			return result, err
 		}
 	}
@@ -102,7 +102,7 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 		rows, err := queryStmt(ctx, inner.Stmt, converted)
 		// Outside a transaction the first execution of a lease is nearly always
 		// its only one. If not, the statement counts as busy until the lease ends.
-		watch := c.use.tx || c.use.ran
+		watch := c.use.tx || c.use.ran || c.shares
 		c.use.ran = true
 		c.noteTx(s.text, err)
 		open := pool.NoRows
@@ -117,14 +117,13 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 			renewed = true
 			continue
 		}
-		c.use.open = c.use.open || err == nil
 		if err == nil && watch {
 			rows = watchRows(rows, c.lease, inner)
 		}
 		if err == nil {
-			rows = c.guardRows(rows)
+			rows = c.opened(rows)
 		}
-		if !c.end(err) {
+		if again, err := c.end(err); !again {
 			return rows, err
 		}
 	}
@@ -147,7 +146,8 @@ func (s *stmt) begin(ctx context.Context, args int) (inner *pool.Stmt, again boo
 			c.leave()
 			return nil, false, errNotPrepared
 		}
-		return nil, c.end(err), err
+		again, err := c.end(err)
+		return nil, again, err
 	}
 	c.use.touched = c.use.touched || called
 	if s.auto && inner.NumInput() >= 0 && inner.NumInput() != args {

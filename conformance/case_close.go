@@ -64,6 +64,7 @@ func closeOpenTx(c *trial) {
 }
 
 func closeHeldConn(c *trial) {
+	c.pin()
 	conn := c.conn()
 	defer conn.Close()
 	equal(c, "before", one[int](c, conn, "SELECT 41 + 1"), 42)

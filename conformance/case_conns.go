@@ -29,6 +29,7 @@ func (c *trial) conn() *sql.Conn {
 // What is set on a held connection stays set, through queries, statements and
 // transactions, whatever others do meanwhile.
 func connsState(c *trial) {
+	c.pin()
 	c.skipUnless(c.d.GetSession != "", "has no session variable")
 	conn := c.conn()
 	defer conn.Close()
@@ -52,6 +53,7 @@ func connsState(c *trial) {
 }
 
 func connsOneSession(c *trial) {
+	c.pin()
 	c.skipUnless(c.d.SessionID != "", "has no session id")
 	conn := c.conn()
 	defer conn.Close()
@@ -75,6 +77,7 @@ func connsOneSession(c *trial) {
 }
 
 func connsTwoSessions(c *trial) {
+	c.pin()
 	c.skipUnless(c.d.SessionID != "", "has no session id")
 	a, b := c.conn(), c.conn()
 	defer a.Close()

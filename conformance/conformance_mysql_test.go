@@ -20,6 +20,7 @@ func TestMariaDB(t *testing.T) {
 	hold(t, dialect, own,
 		direct("mysql"),
 		throughNimue("nimue", "mysql", "pool_max_conns=8"),
+		sharing(throughNimue("nimue sharing connections", "mysql", "pool_max_conns=8&pool_lease=transaction")),
 		throughNimue("nimue preparing by itself", "mysql", "pool_max_conns=8&pool_auto_prepare=on"),
 		throughNimue("nimue checking always", "mysql", "pool_max_conns=8&pool_check_on_acquire=always&pool_order=fifo"),
 	)

@@ -21,6 +21,7 @@ func TestSQLite(t *testing.T) {
 		way{name: "wrapped", driver: "faultless", dsn: unchanged},
 		throughNimue("nimue", "sqlite", "pool_max_conns=8"),
 		throughNimue("nimue checking always", "sqlite", "pool_max_conns=8&pool_check_on_acquire=always&pool_order=fifo"),
+		sharing(throughNimue("nimue sharing connections", "sqlite", "pool_max_conns=8&pool_lease=transaction")),
 		throughNimue("nimue preparing by itself", "sqlite", "pool_max_conns=8&pool_auto_prepare=on"),
 		throughNimue("nimue without a statement cache", "sqlite", "pool_max_conns=8&pool_stmt_cache=0&pool_max_conn_uses=2"),
 	)

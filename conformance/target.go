@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"context"
 	"database/sql"
 	"testing"
 	"time"
@@ -25,6 +26,11 @@ type Target struct {
 	// for texts that differ from one run to the next, such as an address in an
 	// error. The names of the suite's own tables are normalised without it.
 	Normalize func(line string) string
+
+	// Pin, if not nil, makes the context with which cases use a *sql.Conn that
+	// are about its session. It is for a database where a held *sql.Conn has a
+	// session of its own only when asked for.
+	Pin func(ctx context.Context) context.Context
 
 	// Timeout bounds one case. 0 means 30 seconds.
 	Timeout time.Duration

@@ -1,11 +1,12 @@
 package conformance_test
 
 import (
+	"context"
 	"database/sql"
 	"strings"
 	"testing"
 
-	_ "github.com/nimue-go/nimue"
+	"github.com/nimue-go/nimue"
 	"github.com/nimue-go/nimue/conformance"
 )
 
@@ -15,6 +16,7 @@ type way struct {
 	name   string
 	driver string
 	dsn    func(own string) string
+	pin    func(context.Context) context.Context
 	differ []string // the cases in which it is meant to differ from the first way
 }
 
@@ -37,6 +39,12 @@ func throughNimue(name, driver, settings string, differ ...string) way {
 	}}
 }
 
+// sharing is a way whose held connections share sessions, unless pinned.
+func sharing(w way) way {
+	w.pin = nimue.Pin
+	return w
+}
+
 func unchanged(own string) string { return own }
 
 // hold puts the suite to every way to one database, and compares each with the
@@ -50,6 +58,7 @@ func hold(t *testing.T, dialect conformance.Dialect, own func(tb testing.TB) str
 				Name:    w.name,
 				Open:    func(tb testing.TB) *sql.DB { return open(tb, w.driver, w.dsn(own(tb))) },
 				Dialect: dialect,
+				Pin:     w.pin,
 			})
 		})
 	}

@@ -343,3 +343,10 @@ func hash(b []byte) uint64 {
 	h.Write(b) // never fails
 	return h.Sum64()
 }
+
+// pin is for a case about the session of a held *sql.Conn.
+func (c *trial) pin() {
+	if c.target.Pin != nil {
+		c.ctx = c.target.Pin(c.ctx)
+	}
+}

@@ -53,11 +53,11 @@ func (p *Pool) Reacquire(ctx context.Context, last Lease) (Lease, error) {
 			return Lease{}, err
 		}
 	}
-	return p.acquire(ctx, last.conn)
+	return p.acquire(ctx, preference{conn: last.conn})
 }
 
 // acquire lends what take finds, as soon as it is ready.
-func (p *Pool) acquire(ctx context.Context, prefer *conn) (Lease, error) {
+func (p *Pool) acquire(ctx context.Context, prefer preference) (Lease, error) {
 	var w *waiter
 	for {
 		c, seq, err := p.take(ctx, prefer, &w)
@@ -99,7 +99,7 @@ func (p *Pool) reject(c *conn, seq uint64, reason Reason, dead bool) {
 // take returns a leased connection: an idle one, or what the queue brings. A
 // caller whose connection proved bad comes again with its waiter and goes to the
 // head of the queue, where it was.
-func (p *Pool) take(ctx context.Context, prefer *conn, again **waiter) (*conn, uint64, error) {
+func (p *Pool) take(ctx context.Context, prefer preference, again **waiter) (*conn, uint64, error) {
 	p.mu.Lock()
 	if p.closed {
 		err := p.acquireError(ErrClosed, 0, nil)
@@ -108,6 +108,9 @@ func (p *Pool) take(ctx context.Context, prefer *conn, again **waiter) (*conn, u
 	}
 	cfg := p.settings.Load()
 	if p.queue.len == 0 {
+		if prefer.key != nil {
+			prefer.conn = p.ownOf(prefer.key, cfg)
+		}
 		c := p.choose(cfg, prefer)
 		if c == nil && len(p.parked) > 0 {
 			p.collect()
@@ -115,7 +118,10 @@ func (p *Pool) take(ctx context.Context, prefer *conn, again **waiter) (*conn, u
 		}
 		if c != nil {
 			seq := p.lend(c, false)
-			if cfg.MinIdleConns > 0 {
+			if prefer.key != nil {
+				p.served(c, prefer.key, cfg)
+			}
+			if cfg.MinIdleConns > 0 || p.wishes > 0 {
 				p.dial()
 			}
 			p.mu.Unlock()
@@ -132,6 +138,7 @@ func (p *Pool) take(ctx context.Context, prefer *conn, again **waiter) (*conn, u
 		}
 		w = p.newWaiter(ctx, cfg)
 		*again = w
+		w.key = prefer.key
 		p.counters.Waits++
 		p.queue.pushBack(&w.link)
 	} else {
@@ -151,7 +158,7 @@ func (p *Pool) take(ctx context.Context, prefer *conn, again **waiter) (*conn, u
 
 // choose takes the idle connection to be lent off the list, nil if there is none
 // that can be lent as it is.
-func (p *Pool) choose(cfg *Config, prefer *conn) *conn {
+func (p *Pool) choose(cfg *Config, prefer preference) *conn {
 	c := p.nextIdle(cfg)
 	if c != nil && p.mustCheck(c, cfg) {
 		c = p.nextSound(cfg)
@@ -159,9 +166,9 @@ func (p *Pool) choose(cfg *Config, prefer *conn) *conn {
 	if c == nil {
 		return nil
 	}
-	if prefer != nil && prefer != c && cfg.Order == LIFO &&
-		prefer.link.in == &p.idle && !p.mustCheck(prefer, cfg) && !prefer.replace {
-		c = prefer
+	if own := prefer.conn; own != nil && own != c && (cfg.Order == LIFO || prefer.key != nil) &&
+		own.link.in == &p.idle && !p.mustCheck(own, cfg) && !own.replace {
+		c = own
 	}
 	p.idle.remove(&c.link)
 	return c

@@ -48,6 +48,17 @@ const (
 	CheckNever
 )
 
+// LeaseMode says how long a *sql.Conn keeps its connection.
+type LeaseMode uint8
+
+const (
+	// LeaseSession: until it is closed. What lives in the session is its own.
+	LeaseSession LeaseMode = iota
+	// LeaseTransaction: while it has rows or a transaction open. Any number of
+	// them share few connections.
+	LeaseTransaction
+)
+
 // Order says which idle connection is lent first.
 type Order uint8
 
@@ -143,6 +154,9 @@ type Config struct {
 	// through the statement cache where that changes nothing but the time they
 	// take. The pool itself only passes it on: see Pool.AutoPrepare.
 	AutoPrepare bool
+	// LeaseMode asks holders of leases to give them back after each operation.
+	// The pool itself only passes it on, and Update does not change it.
+	LeaseMode LeaseMode
 
 	// LeakThreshold, if positive, is how long a lease may be held before it is
 	// reported, once, with the stack that took it: by EventLeakFound and in the
@@ -164,6 +178,12 @@ type Config struct {
 	// in the midst of a call. Without it, a NetConn method of the driver's
 	// connection counts, or what the dialer told by NoteSocket.
 	NetConn func(driver.Conn) net.Conn
+	// Sent, if set, tells how much the driver has sent to the server on a
+	// connection so far, in bytes or whatever else only grows. Then
+	// driver.ErrBadConn in answer to an operation counts only where nothing has
+	// been sent for it; else the operation's outcome is unknown, and it is
+	// neither repeated nor reported as one that may be.
+	Sent func(driver.Conn) uint64
 	// Classify, if set, judges an error that an operation returned, before
 	// the generic rules do; Unknown leaves it to them.
 	Classify func(error) Verdict
@@ -229,8 +249,9 @@ func setDefault[T comparable](field *T, value T) {
 // keepFunctions takes over what Update does not change.
 func (c *Config) keepFunctions(from *Config) {
 	c.Health, c.NetConn, c.Classify, c.Permanent = from.Health, from.NetConn, from.Classify, from.Permanent
+	c.LeaseMode = from.LeaseMode
 	c.CheckRole, c.Constrain, c.BeforeConnect = from.CheckRole, from.Constrain, from.BeforeConnect
-	c.AfterConnect, c.Redact, c.Logger = from.AfterConnect, from.Redact, from.Logger
+	c.AfterConnect, c.Redact, c.Logger, c.Sent = from.AfterConnect, from.Redact, from.Logger, from.Sent
 }
 
 // check applies Constrain and validates.

@@ -58,6 +58,7 @@ type conn struct {
 	unproved bool          // new, and not to be lent before it is verified
 	slow     bool          // its verification takes so long that it may be sacrificed
 	giveUp   func()        // ends its verification; set while one is under way
+	key      any           // whose own connection it is: see affinity.go
 
 	lease leaseWord
 	parks atomic.Bool // it may be parked; set under Pool.mu

@@ -23,6 +23,7 @@ func (p *Pool) wanted(cfg *Config) int {
 		cfg.MinIdleConns-p.idle.len-p.verifyingN+min(p.queue.len, p.connecting),
 		p.replacing,
 		p.initial,
+		p.wishes,
 		len(p.lost),
 	)
 }
@@ -161,6 +162,7 @@ func (p *Pool) connected(c *conn) {
 	cfg := p.settings.Load()
 	p.connecting--
 	p.initial = max(p.initial-1, 0)
+	p.wishes = max(p.wishes-1, 0)
 	// Where new connections have died at once, a connect proves little: a proxy may
 	// let clients in and have no server for them.
 	c.unproved = (cfg.CheckOnAcquire == CheckAlways || p.outage.early) && c.canVerify(cfg)
@@ -196,6 +198,7 @@ func (p *Pool) connected(c *conn) {
 func (p *Pool) connectFailed(err error, permanent bool) {
 	p.connecting--
 	p.initial = max(p.initial-1, 0)
+	p.wishes = 0 // whoever still wants one says so again
 	p.counters.ConnectErrors++
 	if p.closed {
 		p.finish()

@@ -65,10 +65,12 @@ type Pool struct {
 	leasedN    int
 	verifyingN int
 	closingN   int
-	serving    int // verifications that waiters count on
-	proving    int // connections with unproved set
-	replacing  int // connections with replace set
-	initial    int // connects still to be made for InitConns
+	serving    int           // verifications that waiters count on
+	proving    int           // connections with unproved set
+	replacing  int           // connections with replace set
+	initial    int           // connects still to be made for InitConns
+	wishes     int           // connects wanted for affinity's sake
+	byKey      map[any]*conn // connections that are somebody's own
 	lost       []lost
 
 	outage    outage

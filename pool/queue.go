@@ -23,6 +23,7 @@ type waiter struct {
 	since    time.Duration
 	counted  time.Duration // of its wait, in Counters.WaitTime
 	deadline time.Duration
+	key      any     // affinity, or nil
 	next     *waiter // in the free list
 }
 
@@ -59,7 +60,7 @@ func (p *Pool) discard(w *waiter) {
 	if w == nil {
 		return
 	}
-	w.conn, w.values, w.err = nil, nil, nil
+	w.conn, w.values, w.err, w.key = nil, nil, nil, nil
 	p.mu.Lock()
 	if p.spares < maxSpares {
 		w.next, p.spare = p.spare, w
@@ -133,6 +134,9 @@ func (p *Pool) grant(c *conn, passedOn bool) {
 	w := p.queue.front.of
 	p.queue.remove(&w.link)
 	w.conn, w.seq, w.err = c, p.lend(c, passedOn), nil
+	if w.key != nil {
+		p.served(c, w.key, p.settings.Load())
+	}
 	p.countWait(w)
 	w.ready <- struct{}{}
 }

@@ -157,7 +157,10 @@ func (p *Pool) offer(c *conn) {
 }
 
 // keepIdle puts c among the idle connections, at the place that its last return
-// gives it, so that a verification does not make a cold connection hot.
+// gives it, so that a verification does not make a cold connection hot. A return
+// finds its place at the front. What comes from a verification looks from both
+// ends, since many are verified at a time, and come back nearly in their order or
+// against it.
 func (p *Pool) keepIdle(c *conn, cfg *Config) {
 	if p.idle.len >= max(cfg.MaxIdleConns, 0) {
 		p.retire(c, ReasonIdleLimit)
@@ -169,11 +172,14 @@ func (p *Pool) keepIdle(c *conn, cfg *Config) {
 		p.idle.pushFront(&c.link)
 		return
 	}
-	at := p.idle.back
-	for at.of.order < c.order {
-		at = at.prev
+	hot, cold := p.idle.front, p.idle.back // c belongs behind the one, and before or behind the other
+	for hot.next != nil && hot.next.of.order > c.order && cold.of.order < c.order {
+		hot, cold = hot.next, cold.prev
 	}
-	p.idle.insertAfter(&c.link, at)
+	if cold.of.order >= c.order {
+		hot = cold
+	}
+	p.idle.insertAfter(&c.link, hot)
 }
 
 // cleanUp does in the background what a return left to do, then offers c.

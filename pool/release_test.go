@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nimue-go/nimue/conformance/scripted"
+	"pgregory.net/rapid"
 )
 
 func TestBehaviour7DeadConnectionReturned(t *testing.T) {
@@ -342,4 +343,39 @@ func TestBehaviour6HungCheckHoldsUpNobody(t *testing.T) {
 		time.Sleep(DefaultPingTimeout)
 		releaseAll(acquireN(t, p, 2))
 	})
+}
+
+// Whatever the order in which connections come back from verifications, the idle
+// list stays in that of their last returns.
+func TestIdleOrderAfterVerifications(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		n := rapid.IntRange(1, 12).Draw(rt, "connections")
+		back := rapid.Permutation(upTo(n)).Draw(rt, "the order of coming back")
+		p := &Pool{}
+		cfg := Config{}.WithDefaults()
+		for _, order := range back {
+			c := &conn{order: uint64(order)}
+			c.link.of = c
+			p.keepIdle(c, &cfg)
+		}
+		want := uint64(n)
+		for node := p.idle.front; node != nil; node = node.next {
+			if node.of.order != want {
+				rt.Fatalf("order %d where %d belongs", node.of.order, want)
+			}
+			want--
+		}
+		if want != 0 {
+			rt.Fatalf("%d are missing", want)
+		}
+	})
+}
+
+// upTo returns the numbers from 1 to n.
+func upTo(n int) []int {
+	numbers := make([]int, n)
+	for i := range numbers {
+		numbers[i] = i + 1
+	}
+	return numbers
 }

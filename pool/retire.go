@@ -42,6 +42,7 @@ func (p *Pool) giveUp(c *conn, reason Reason) {
 func (p *Pool) forget(c *conn, reason Reason) {
 	c.state = closing
 	p.proved(c)
+	p.disown(c)
 	if c.replace {
 		c.replace = false
 		p.replacing--

@@ -56,6 +56,7 @@ func (c Config) Validate() error {
 	v.delay("HealthCheckPeriod", c.HealthCheckPeriod, 0, true)
 	v.delay("PingTimeout", c.PingTimeout, time.Nanosecond, false)
 	v.check(c.CheckOnAcquire <= CheckNever, "CheckOnAcquire", c.CheckOnAcquire, "CheckAuto, CheckAlways or CheckNever")
+	v.check(c.LeaseMode <= LeaseTransaction, "LeaseMode", c.LeaseMode, "LeaseSession or LeaseTransaction")
 	v.check(c.Order <= FIFO, "Order", c.Order, "LIFO or FIFO")
 	v.check(!c.AutoPrepare || c.StmtCache > 0, "AutoPrepare", c.AutoPrepare, "false where StmtCache is None, since there is nowhere to keep the statements")
 	if len(v.problems) == 0 {

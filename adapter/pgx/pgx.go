@@ -93,6 +93,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	config.DialFunc = counting(config.DialFunc)
 	earlier := config.OnNotice
 	config.OnNotice = func(conn *pgconn.PgConn, notice *pgconn.Notice) {
 		if earlier != nil {
@@ -118,6 +119,9 @@ func configure(inner driver.Connector, cfg *pool.Config) error {
 	}
 	if cfg.NetConn == nil {
 		cfg.NetConn = netConn
+	}
+	if cfg.Sent == nil {
+		cfg.Sent = sent
 	}
 	if cfg.Classify == nil {
 		cfg.Classify = classify

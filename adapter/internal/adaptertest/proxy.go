@@ -16,6 +16,7 @@ type Proxy struct {
 
 	mu    sync.Mutex // guards what is below
 	trips int
+	mute  bool
 	conns map[net.Conn]bool
 }
 
@@ -48,6 +49,14 @@ func (p *Proxy) Trips() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.trips
+}
+
+// CutAtAnswer ends a connection as soon as its server speaks again, whose words are
+// lost. It does so once.
+func (p *Proxy) CutAtAnswer() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mute = true
 }
 
 // Cut ends all connections.
@@ -95,7 +104,12 @@ func (p *Proxy) pass(to, from net.Conn, asking *bool, fromClient bool) {
 				p.trips++
 			}
 			*asking = fromClient
+			cut := p.mute && !fromClient
+			p.mute = p.mute && !cut
 			p.mu.Unlock()
+			if cut {
+				return 0, io.ErrClosedPipe
+			}
 		}
 		return n, err
 	}))
