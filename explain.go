@@ -24,7 +24,7 @@ type Explanation struct {
 // Setting is one parameter as it is in force.
 type Setting struct {
 	Name   string // as a DSN writes it: pool_max_conns
-	Value  string // in force, without escapes; what may be a secret is masked
+	Value  string // in force, without escapes; empty for SQL that is not set; what may be a secret is masked
 	Source Source
 	// Follows names the parameter that the value was taken from, where Source
 	// is SourceFollows; "the inner DSN" for a pool's name.
@@ -130,6 +130,8 @@ func (p *parameter) value(d *DSN) string {
 		return strings.Join(shown, "; ")
 	case p.follows != "":
 		return "0" // what it follows is none
+	case p.sql:
+		return ""
 	}
 	return p.def
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -146,6 +145,9 @@ func queryShown(query string) string {
 
 // compete returns the runs as far as they came.
 func compete(ctx context.Context, c *console, e *nimue.Explanation, o benchOptions) ([]benchRun, error) {
+	if err := reach(ctx, e, o.query); err != nil {
+		return []benchRun{}, err
+	}
 	ways := []way{throughNimue(e)}
 	if o.compare {
 		ways = append(ways, plainTuned(e), plainDefault(e))
@@ -173,12 +175,6 @@ func contend(ctx context.Context, c *console, w way, o benchOptions) (*benchRun,
 		return nil, err
 	}
 	defer opened.close()
-	if err := reach(ctx, opened.db); err != nil {
-		if ctx.Err() != nil {
-			return nil, nil
-		}
-		return nil, fmt.Errorf("%s: %w", w.name, w.redact(err))
-	}
 	prog := newProgress(c, w.name, opened)
 	defer prog.end()
 	warm := newLoad(opened.db, o.query)
@@ -190,14 +186,26 @@ func contend(ctx context.Context, c *console, w way, o benchOptions) (*benchRun,
 	return newBenchRun(w, opened, l), nil
 }
 
-// reachWithin is how long the first connection may take.
+// reachWithin is how long the first connection and the first query may take.
 const reachWithin = 10 * time.Second
 
-// reach tells a database that cannot be reached from one that fails under load.
-func reach(ctx context.Context, db *sql.DB) error {
+// reach tells a database that cannot be reached, and a query that is wrong, from what
+// fails under load.
+func reach(ctx context.Context, e *nimue.Explanation, query string) error {
 	ctx, cancel := context.WithTimeout(ctx, reachWithin)
 	defer cancel()
-	return db.PingContext(ctx)
+	one, err := openOne(e, reachWithin)
+	if err != nil {
+		return err
+	}
+	defer one.close()
+	if err := one.db.PingContext(ctx); err != nil {
+		return err
+	}
+	if err := newLoad(one.db, query).operation(ctx); err != nil {
+		return fmt.Errorf("the query fails: %w", err)
+	}
+	return nil
 }
 
 func newBenchRun(w way, opened *opened, l *load) *benchRun {

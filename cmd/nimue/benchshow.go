@@ -6,6 +6,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/nimue-go/nimue/status"
 )
 
 // progress is the line that tells how far a run is, on a terminal.
@@ -54,20 +56,30 @@ func showRuns(c *console, runs []benchRun) {
 	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "\t\top/s\tp50\tp90\tp99\tmax\terrors\topened\t")
 	for _, r := range runs {
-		l := r.Latency
-		fmt.Fprintf(w, "\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t\n", r.Name, grouped(uint64(r.PerSecond+0.5)), threeDigits(l.P50.Duration()),
-			threeDigits(l.P90.Duration()), threeDigits(l.P99.Duration()), threeDigits(l.Max.Duration()), grouped(r.Errors), r.Opened)
+		fmt.Fprintf(w, "\t%s\t%s\t", r.Name, grouped(uint64(r.PerSecond+0.5)))
+		for _, latency := range []status.Seconds{r.Latency.P50, r.Latency.P90, r.Latency.P99, r.Latency.Max} {
+			text := "–" // no operation succeeded
+			if r.Operations > 0 {
+				text = threeDigits(latency.Duration())
+			}
+			fmt.Fprintf(w, "%s\t", text)
+		}
+		fmt.Fprintf(w, "%s\t%d\t\n", grouped(r.Errors), r.Opened)
 	}
 	_ = w.Flush()
 	showHistograms(c, runs)
 	s := c.style(c.out)
 	for _, r := range runs {
-		if r.Errors > 0 {
-			fmt.Fprintln(c.out)
-			c.indented("", s.red(fmt.Sprintf("%s: %s errors, the first: ", r.Name, grouped(r.Errors)))+printable(r.FirstError), 0)
-		}
+		cut := ""
 		if r.Cut {
-			fmt.Fprintf(c.out, "\n%s was cut short after %s.\n", r.Name, threeDigits(r.Took.Duration()))
+			cut = fmt.Sprintf(" was cut short after %s", threeDigits(r.Took.Duration()))
+		}
+		switch {
+		case r.Errors > 0:
+			fmt.Fprintln(c.out)
+			c.indented("", fmt.Sprintf("%s%s: %s errors, the first: %s", s.red(r.Name), cut, grouped(r.Errors), printable(r.FirstError)), 0)
+		case r.Cut:
+			fmt.Fprintf(c.out, "\n%s%s.\n", r.Name, cut)
 		}
 	}
 }

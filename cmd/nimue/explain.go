@@ -116,6 +116,9 @@ func showExplanation(c *console, e *nimue.Explanation, facts *serverFacts, warni
 	fmt.Fprintf(c.out, "  adapter       %s\n", cmp.Or(e.Adapter, "none"))
 	if facts != nil {
 		showServer(c, facts, 16)
+		if most, _ := facts.limit(); most > 0 {
+			c.indented("  room", fmt.Sprintf("for %d pools of this size, if nobody else connects", most/e.Config.MaxConns), 16)
+		}
 	}
 	for _, group := range []struct {
 		source nimue.Source
@@ -158,7 +161,7 @@ func showSettings(c *console, s style, settings []nimue.Setting) {
 	}
 	indent := 2 + name + 2 + value + 2
 	for _, setting := range settings {
-		label := fmt.Sprintf("  %-*s  %-*s  ", name, setting.Name, value, setting.Value)
+		label := fmt.Sprintf("  %-*s  %-*s  ", name, setting.Name, value, cmp.Or(setting.Value, "–"))
 		meaning := setting.Meaning
 		if setting.Source == nimue.SourceFollows {
 			meaning = "from " + setting.Follows + ": " + meaning

@@ -101,7 +101,7 @@ func (f *flags) parse(args []string) (operands []string, err error) {
 		f.problem = ""
 		before := args
 		if err := f.set.Parse(args); err != nil {
-			return nil, f.explain(err, before[len(before)-f.set.NArg()-1:])
+			return nil, f.explain(err, before[max(len(before)-f.set.NArg()-1, 0)])
 		}
 		if f.set.NArg() == 0 {
 			break
@@ -112,17 +112,18 @@ func (f *flags) parse(args []string) (operands []string, err error) {
 	return operands, nil
 }
 
-// explain says what is wrong; the first of the arguments is where parsing ended.
-func (f *flags) explain(err error, from []string) error {
-	name, _, _ := strings.Cut(from[0], "=")
+// explain says what is wrong; last is the argument that was read last.
+func (f *flags) explain(err error, last string) error {
+	name, _, _ := strings.Cut(last, "=")
+	malformed := strings.HasPrefix(err.Error(), "bad flag syntax") // which is not read, so it is not the last
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return err
 	case f.problem != "":
 		return usagef("%s", f.problem)
-	case plainFlag.MatchString(name) && f.set.Lookup(strings.TrimLeft(name, "-")) != nil:
+	case !malformed && plainFlag.MatchString(name) && f.set.Lookup(strings.TrimLeft(name, "-")) != nil:
 		return usagef("%s: a value is missing", name)
-	case plainFlag.MatchString(name):
+	case !malformed && plainFlag.MatchString(name):
 		return usagef("there is no flag %s", name)
 	}
 	return usagef("one of the flags is not known (it is not shown, since it may be a piece of a DSN)")

@@ -100,6 +100,9 @@ func (c *console) exitCode(ctx context.Context, name string, err error) int {
 		return exitInterrupted
 	case !errors.Is(err, errBad):
 		fmt.Fprintln(c.messages, prefix, strings.TrimPrefix(err.Error(), "nimue: "))
+		if lacksDriver(err) {
+			fmt.Fprintln(c.messages, "This command has only the drivers that are registered; cmd/nimue/drivers.go is where others are added.")
+		}
 	}
 	return exitBad
 }

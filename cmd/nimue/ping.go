@@ -78,7 +78,9 @@ func ping(ctx context.Context, c *console, dsn string, o pingOptions) error {
 		}
 		return errBad
 	}
-	showPing(c, &d)
+	if d.Connect > 0 {
+		showPing(c, &d)
+	}
 	return err
 }
 
@@ -136,12 +138,11 @@ func (s *single) time(c *pool.Config) {
 	}
 }
 
+// showPing prints as much as was measured: a connect at least.
 func showPing(c *console, d *pingDocument) {
 	fmt.Fprintf(c.out, "%s\n\n", c.style(c.out).bold(d.DSN))
-	if d.Connect > 0 {
-		fmt.Fprintf(c.out, "  connect       %s\n", threeDigits(d.Connect.Duration()))
-		fmt.Fprintf(c.out, "  first query   %s\n", threeDigits(d.Query.Duration()))
-	}
+	fmt.Fprintf(c.out, "  connect       %s\n", threeDigits(d.Connect.Duration()))
+	fmt.Fprintf(c.out, "  first query   %s\n", threeDigits(d.Query.Duration()))
 	if p := d.Ping; p != nil {
 		label := fmt.Sprintf("ping × %d", p.Count)
 		fmt.Fprintf(c.out, "  %-14smin %s, median %s, max %s\n", label, threeDigits(p.Min.Duration()), threeDigits(p.Median.Duration()), threeDigits(p.Max.Duration()))

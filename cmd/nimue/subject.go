@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/nimue-go/nimue"
 )
@@ -37,6 +39,12 @@ func subjectOf(e *nimue.Explanation, err error) subject {
 		}
 	}
 	return s
+}
+
+// lacksDriver tells that a DSN is for a driver that is not built in.
+func lacksDriver(err error) bool {
+	bad, ok := errors.AsType[*nimue.DSNError](err)
+	return ok && slices.ContainsFunc(bad.Problems, func(p nimue.DSNProblem) bool { return strings.HasPrefix(p.Message, "unknown driver") })
 }
 
 // failed ends a command that could do nothing for err: by a document where JSON is
