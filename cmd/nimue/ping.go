@@ -159,8 +159,5 @@ func threeDigits(d time.Duration) string {
 			return d.Round(unit).String()
 		}
 	}
-	if d < time.Minute {
-		return d.Round(100 * time.Millisecond).String()
-	}
 	return d.Round(time.Second).String()
 }

@@ -176,7 +176,7 @@ func (s *terminalScreen) frame(v view) error {
 		hidden := len(lines) - height + 1
 		lines = append(lines[:height-1:height-1], v.style.faint(fmt.Sprintf("… %d more lines; -pool NAME shows one pool", hidden)))
 	}
-	_, err := fmt.Fprint(s.c.out, home+strings.Join(lines, toLineEnd+"\r\n")+toLineEnd+toEnd)
+	_, err := fmt.Fprint(s.c.out, home+strings.Join(lines, toLineEnd+"\n")+toLineEnd+toEnd)
 	return err
 }
 
