@@ -82,7 +82,7 @@ func (c *Conn) begin(ctx context.Context) (driver.Conn, error) {
 	switch {
 	case c.held:
 		if !c.lease.Enter() { // Shutdown took it away
-			return nil, &pool.AcquireError{Pool: c.pool.Name(), Kind: pool.ErrClosed}
+			return nil, c.lease.Err()
 		}
 	case c.closed:
 		return nil, driver.ErrBadConn
@@ -135,7 +135,9 @@ func (c *Conn) end(err error) (again bool, _ error) {
 		return true, nil
 	default:
 		c.use.touched, c.use.failed = true, true
-		c.use.outcome |= c.judge(err)
+		verdict := c.judge(err)
+		c.use.outcome |= verdict
+		c.lease.Failed(err, c.text.query, verdict&(pool.Dead|pool.BadConn) != 0)
 		c.use.guard.Note(err)
 	}
 	c.leave()
@@ -255,6 +257,7 @@ func (c *Conn) ExecContext(ctx context.Context, query string, args []driver.Name
 		if err != nil {
 			return nil, err
 		}
+		c.lease.Note(query)
 		result, err := execer.ExecContext(ctx, query, converted)
 		if err == nil {
 			result = settled(result)
@@ -293,6 +296,7 @@ func (c *Conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 		if err != nil {
 			return nil, err
 		}
+		c.lease.Note(query)
 		rows, err := queryer.QueryContext(ctx, query, converted)
 		c.noteTx(query, err)
 		if err == nil {

@@ -137,7 +137,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{"x:y?pool_order=FIFO", 1, []string{"did you mean fifo?"}},
 		{"x:y?pool_order=a%zzb", 1, []string{"pool_order=a%zzb", `malformed percent escape "%zz"`, "%25"}},
 		{"x:y?pool_max_con=5", 1, []string{"pool_max_con: unknown parameter; did you mean pool_max_conns ("}},
-		{"x:y?pool_lease=session", 1, []string{"pool_lease: unknown parameter"}},
+		{"x:y?pool_future=session", 1, []string{"pool_future: unknown parameter"}},
 		{"pgx:x?pool_init_sql=" + strings.Repeat("a", 5000) + "%00", 1, []string{"…"}},
 	} {
 		d, err := ParseDSN(c.dsn)
@@ -202,7 +202,7 @@ func TestNearMisses(t *testing.T) {
 		"pool_init_sqls": "pool_init_sql", "pool_nane": "pool_name", "pool_loglevel": "pool_log_level", "pool_timeout": "pool_acquire_timeout",
 		// Of later versions, and unlike anything of this one.
 		"pool_recycle_at": "",
-		"pool_leak_threshold": "", "pool_leak_reclaim": "", "pool_": "", "pool_x": "", "pool_foo": "", "pool_" + strings.Repeat("max", 99): "",
+		"pool_":           "", "pool_x": "", "pool_foo": "", "pool_" + strings.Repeat("max", 99): "",
 	} {
 		got := ""
 		if p := nearestParameter(key); p != nil {

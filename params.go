@@ -120,6 +120,12 @@ var parameters = []*parameter{
 	toggle("pool_auto_prepare", "AutoPrepare",
 		func(c *pool.Config) *bool { return &c.AutoPrepare },
 		"`on`: statements with arguments go through the statement cache, without `db.Prepare`"),
+	delay("pool_leak_threshold", "LeakThreshold", 0, 0,
+		func(c *pool.Config) *time.Duration { return &c.LeakThreshold },
+		"how long a connection may be held before that is reported, with the stack that took it; 0: never").offByDefault(),
+	delay("pool_leak_reclaim", "LeakReclaim", 0, 0,
+		func(c *pool.Config) *time.Duration { return &c.LeakReclaim },
+		"how long a connection may be held before it is taken back and closed; 0: never").offByDefault(),
 	enum("pool_log_level", "",
 		func(d *DSN) *LogLevel { return &d.LogLevel },
 		"what is logged to `slog.Default()`",
@@ -189,7 +195,7 @@ func delay(key, field string, def, least time.Duration, at func(*pool.Config) *t
 			return durationHint(text), false
 		}
 		switch {
-		case v == 0:
+		case v == 0 && p.none:
 			v = pool.None
 		case v == def:
 			v = 0
@@ -321,6 +327,12 @@ func (p *parameter) shownDefault(text string) *parameter {
 // following says what the default is taken from.
 func (p *parameter) following(what string) *parameter {
 	p.follows = what
+	return p
+}
+
+// offByDefault says that 0 is the default, and nothing but that.
+func (p *parameter) offByDefault() *parameter {
+	p.def, p.none = "0", false
 	return p
 }
 

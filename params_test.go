@@ -42,7 +42,7 @@ func TestREADMEParameters(t *testing.T) {
 func configFields() map[string]reflect.StructField {
 	fields := map[string]reflect.StructField{}
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[pool.Config]()) {
-		if kind := f.Type.Kind(); kind != reflect.Func && kind != reflect.Pointer {
+		if kind := f.Type.Kind(); kind != reflect.Func && kind != reflect.Pointer && kind != reflect.Interface {
 			fields[f.Name] = f
 		}
 	}
@@ -183,6 +183,7 @@ func TestZeroSwitchesOff(t *testing.T) {
 		"pool_max_idle_conns": pool.None, "pool_init_conns": pool.None, "pool_max_waiters": pool.None, "pool_stmt_cache": pool.None,
 		"pool_max_conn_lifetime": pool.None, "pool_max_conn_lifetime_jitter": pool.None, "pool_max_conn_idle_time": pool.None,
 		"pool_acquire_timeout": pool.None, "pool_health_check_period": pool.None, "pool_outage_grace": pool.None,
+		"pool_leak_threshold": 0, "pool_leak_reclaim": 0,
 	}
 	for _, p := range parameters {
 		want, accepted := off[p.key]

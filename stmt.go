@@ -61,6 +61,7 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (drive
 		if err != nil {
 			return nil, err
 		}
+		c.lease.Note(s.text)
 		result, err := execStmt(ctx, inner.Stmt, converted)
 		if err == nil {
 			result = settled(result)
@@ -99,6 +100,7 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 		if err != nil {
 			return nil, err
 		}
+		c.lease.Note(s.text)
 		rows, err := queryStmt(ctx, inner.Stmt, converted)
 		// Outside a transaction the first execution of a lease is nearly always
 		// its only one. If not, the statement counts as busy until the lease ends.

@@ -69,6 +69,9 @@ func (p *Pool) acquire(ctx context.Context, prefer preference) (Lease, error) {
 		reason, err := p.makeReady(ctx, c)
 		if err == nil {
 			p.discard(w)
+			if p.tracking.Load() {
+				p.trackLease(c)
+			}
 			return Lease{p, c, seq}, nil
 		}
 		p.reject(c, seq, reason, p.Classify(err) == Discard)
@@ -107,7 +110,14 @@ func (p *Pool) take(ctx context.Context, prefer preference, again **waiter) (*co
 		return nil, 0, err
 	}
 	cfg := p.settings.Load()
-	if p.queue.len == 0 {
+	if p.suspended == refusing {
+		err := p.acquireError(ErrSuspended, 0, nil)
+		p.failed(ErrorAcquire, err)
+		p.tell(Event{Kind: EventExhausted, Err: err})
+		p.mu.Unlock()
+		return nil, 0, err
+	}
+	if p.queue.len == 0 && p.suspended == running {
 		if prefer.key != nil {
 			prefer.conn = p.ownOf(prefer.key, cfg)
 		}
@@ -118,6 +128,7 @@ func (p *Pool) take(ctx context.Context, prefer preference, again **waiter) (*co
 		}
 		if c != nil {
 			seq := p.lend(c, false)
+			p.tell(Event{Kind: EventAcquired, Conn: c.id})
 			if prefer.key != nil {
 				p.served(c, prefer.key, cfg)
 			}
@@ -133,6 +144,8 @@ func (p *Pool) take(ctx context.Context, prefer preference, again **waiter) (*co
 		if p.refuses(cfg) {
 			p.counters.Exhausted++
 			err := p.acquireError(ErrExhausted, 0, nil)
+			p.failed(ErrorAcquire, err)
+			p.tell(Event{Kind: EventExhausted, Err: err})
 			p.mu.Unlock()
 			return nil, 0, err
 		}
@@ -141,6 +154,8 @@ func (p *Pool) take(ctx context.Context, prefer preference, again **waiter) (*co
 		w.key = prefer.key
 		p.counters.Waits++
 		p.queue.pushBack(&w.link)
+		p.seen.peakWaiting.reach(p.queue.len, p)
+		p.tell(Event{Kind: EventWaiting, Count: p.queue.len})
 	} else {
 		if next := p.queue.front; next != nil && next.of.deadline < w.deadline {
 			p.mixed = true // AcquireTimeout was lowered meanwhile
@@ -240,6 +255,8 @@ func (p *Pool) lend(c *conn, passedOn bool) uint64 {
 	p.leasedN++
 	p.counters.Acquires++
 	c.booked = seq
+	p.busiest()
+	p.timeLease(c)
 	return seq
 }
 

@@ -41,6 +41,8 @@ func (p *Pool) Close() error {
 		return nil
 	}
 	p.closed = true
+	unregister(p)
+	p.tell(Event{Kind: EventClosed})
 	p.collect()
 	for p.queue.len > 0 {
 		w := p.queue.front.of

@@ -251,7 +251,8 @@ func (c *Config) keepFunctions(from *Config) {
 	c.Health, c.NetConn, c.Classify, c.Permanent = from.Health, from.NetConn, from.Classify, from.Permanent
 	c.LeaseMode = from.LeaseMode
 	c.CheckRole, c.Constrain, c.BeforeConnect = from.CheckRole, from.Constrain, from.BeforeConnect
-	c.AfterConnect, c.Redact, c.Logger, c.Sent = from.AfterConnect, from.Redact, from.Logger, from.Sent
+	c.AfterConnect, c.Redact, c.Logger = from.AfterConnect, from.Redact, from.Logger
+	c.Sent, c.Listener = from.Sent, from.Listener
 }
 
 // check applies Constrain and validates.

@@ -25,6 +25,7 @@ const (
 // Pool.mu. Those in the third belong to whoever has the connection out of the
 // idle list: its borrower, its verification, or its close.
 type conn struct {
+	id        uint64 // counts from 1
 	inner     driver.Conn
 	resetter  driver.SessionResetter // nil where the driver has none
 	validator driver.Validator       // nil where the driver has none
@@ -59,12 +60,16 @@ type conn struct {
 	slow     bool          // its verification takes so long that it may be sacrificed
 	giveUp   func()        // ends its verification; set while one is under way
 	key      any           // whose own connection it is: see affinity.go
+	track    track         // who holds it
+	drains   []*drainCall  // that wait for it to go
 
-	lease leaseWord
-	parks atomic.Bool // it may be parked; set under Pool.mu
-	clean bool        // ResetSession has been called since the last lease
-	stmts stmtCache
-	limit *lazyTimeout // of ResetSession; nil: to be made
+	timed     bool          // the lease under way is: see observe.go
+	heldSince time.Duration // when it began
+	lease     leaseWord
+	parks     atomic.Bool // it may be parked; set under Pool.mu
+	clean     bool        // ResetSession has been called since the last lease
+	stmts     stmtCache
+	limit     *lazyTimeout // of ResetSession; nil: to be made
 }
 
 // leaseWord says which lease has the connection and whether its holder is inside
@@ -178,6 +183,8 @@ const (
 	ReasonClosed                    // the pool was closed
 	ReasonForced                    // Shutdown ran out of time
 	ReasonDemoted                   // its server has become read-only
+	ReasonReclaimed                 // its lease was taken back: LeakReclaim
+	ReasonDrained                   // Drain
 	reasons
 )
 
@@ -187,7 +194,7 @@ const NumReasons = int(reasons)
 // String returns the reason as it appears in logs and statistics.
 func (r Reason) String() string {
 	names := [...]string{"broken", "peer closed", "unhealthy", "reset failed", "lifetime", "idle time",
-		"uses", "idle limit", "limit", "reset", "closed", "forced", "demoted"}
+		"uses", "idle limit", "limit", "reset", "closed", "forced", "demoted", "reclaimed", "drained"}
 	if int(r) < len(names) {
 		return names[r]
 	}

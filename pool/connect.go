@@ -17,8 +17,12 @@ func (p *Pool) wanted(cfg *Config) int {
 	if p.leasedN > 0 {
 		usable -= cfg.MaxConnecting / 4
 	}
+	waiting := p.queue.len
+	if p.suspended != running {
+		waiting = 0
+	}
 	return max(
-		min(p.queue.len-p.serving, usable),
+		min(waiting-p.serving, usable),
 		cfg.MinConns-p.standing(),
 		cfg.MinIdleConns-p.idle.len-p.verifyingN+min(p.queue.len, p.connecting),
 		p.replacing,
@@ -63,6 +67,8 @@ func (p *Pool) dial() {
 			values, waiting = waiting.of.values, waiting.next
 		}
 		p.connecting++
+		p.seen.peakTotal.reach(p.total(), p)
+		p.tell(Event{Kind: EventConnecting})
 		p.work.Go(func() { p.connect(values, cfg, gen) })
 	}
 }
@@ -92,13 +98,14 @@ func (d dialContext) Value(key any) any {
 func (p *Pool) connect(values context.Context, cfg *Config, gen uint64) {
 	ctx, cancel := context.WithTimeout(p.ctx, cfg.ConnectTimeout)
 	defer cancel()
+	began := p.now()
 	settled := false // guarded by mu
 	defer onceOverdue(ctx, func() {
 		err := &ConnectError{Pool: p.name, Step: fmt.Sprintf("connect timed out after %v", cfg.ConnectTimeout), Err: errHung}
 		p.locked(func() {
 			if !settled {
 				settled = true
-				p.connectFailed(err, false)
+				p.connectFailed(err, false, p.now()-began)
 			}
 		})
 		p.log.connectFailed(err)
@@ -126,11 +133,11 @@ func (p *Pool) connect(values context.Context, cfg *Config, gen uint64) {
 	case settled:
 	case err != nil:
 		settled = true
-		p.connectFailed(err, permanent)
+		p.connectFailed(err, permanent, p.now()-began)
 	default:
 		settled = true
 		c.gen = gen
-		p.connected(c)
+		p.connected(c, p.now()-began)
 	}
 }
 
@@ -158,8 +165,12 @@ func (p *Pool) establish(ctx dialContext, cfg *Config) (*conn, error) {
 }
 
 // connected takes a new connection into the pool.
-func (p *Pool) connected(c *conn) {
+func (p *Pool) connected(c *conn, took time.Duration) {
 	cfg := p.settings.Load()
+	p.lastConn++
+	c.id = p.lastConn
+	p.seen.connect.record(took, 1)
+	p.tell(Event{Kind: EventConnected, Conn: c.id, Took: took})
 	p.connecting--
 	p.initial = max(p.initial-1, 0)
 	p.wishes = max(p.wishes-1, 0)
@@ -169,7 +180,7 @@ func (p *Pool) connected(c *conn) {
 	if c.unproved {
 		p.proving++
 	} else {
-		p.outage, p.lastErr = outage{}, nil
+		p.outageEnded()
 	}
 	p.counters.Connects++
 	now := p.now()
@@ -195,7 +206,8 @@ func (p *Pool) connected(c *conn) {
 }
 
 // connectFailed accounts for a connect that failed.
-func (p *Pool) connectFailed(err error, permanent bool) {
+func (p *Pool) connectFailed(err error, permanent bool, took time.Duration) {
+	p.seen.connect.record(took, 1)
 	p.connecting--
 	p.initial = max(p.initial-1, 0)
 	p.wishes = 0 // whoever still wants one says so again
@@ -205,8 +217,10 @@ func (p *Pool) connectFailed(err error, permanent bool) {
 		return
 	}
 	p.lastErr = err
+	p.failed(ErrorConnect, err)
+	p.tell(Event{Kind: EventConnectFailed, Took: took, Err: err})
 	now := p.now()
-	p.outage.failedProbe(now, p.settings.Load().OutageGrace, permanent, rand.N[time.Duration])
+	p.probeFailed(err, permanent)
 	p.answerHopeless(now) // with this error, and not with the next probe's
 	p.serve()
 }

@@ -29,7 +29,7 @@ var (
 // driver.ErrBadConn, which would make database/sql wait all over again.
 type AcquireError struct {
 	Pool    string
-	Kind    error         // ErrExhausted, ErrAcquireTimeout, ErrClosed, ErrUnavailable, or nil: cancelled
+	Kind    error         // ErrExhausted, ErrAcquireTimeout, ErrClosed, ErrUnavailable, ErrSuspended, or nil: cancelled
 	Waited  time.Duration // how long the caller waited
 	InUse   int
 	Idle    int
@@ -37,6 +37,8 @@ type AcquireError struct {
 	Outage  time.Duration // with ErrUnavailable: since when no connect has succeeded
 	Context error         // the caller's context error, or nil
 	Connect error         // the last connect error, or nil
+
+	Suspended bool // the pool was suspended
 }
 
 // Error says it all on one line.
@@ -47,12 +49,17 @@ func (e *AcquireError) Error() string {
 	switch e.Kind {
 	case ErrClosed:
 		b.WriteString("pool closed")
+	case ErrSuspended:
+		b.WriteString("pool suspended, and callers are refused")
 	case ErrExhausted:
 		fmt.Fprintf(&b, "pool exhausted: no connection free and no more callers may wait %s", counts)
 	case ErrUnavailable:
 		fmt.Fprintf(&b, "database unavailable for %v %s", roundWait(e.Outage), counts)
 	default:
 		fmt.Fprintf(&b, "no connection after %v %s", roundWait(e.Waited), counts)
+		if e.Suspended {
+			b.WriteString(", since the pool is suspended")
+		}
 	}
 	if e.Context != nil {
 		fmt.Fprintf(&b, ": %v", e.Context)

@@ -1,6 +1,10 @@
 package pool
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // ConnInfo describes one physical connection as it was a moment ago.
 type ConnInfo struct {
@@ -54,4 +58,83 @@ func (s HealthState) String() string {
 type Health struct {
 	State  HealthState
 	Reason string
+}
+
+// Conns describes every connection that is there, in the order in which they were
+// made. It looks at each of them, and is for people and not for a hot loop. Call
+// Observe some time before to have it tell who holds the leased ones.
+func (p *Pool) Conns() []ConnInfo {
+	p.mu.Lock()
+	now := p.now()
+	infos := make([]ConnInfo, 0, len(p.all))
+	traces := make([]track, 0, len(p.all))
+	for _, c := range p.all {
+		infos = append(infos, p.describe(c, now))
+		traces = append(traces, c.track)
+	}
+	p.mu.Unlock()
+	for i := range infos { // what takes time, with no lock held
+		if t := &traces[i]; infos[i].State == "leased" && t.on {
+			infos[i].Stack, infos[i].Statement = t.stackText(), MaskSQL(t.statement)
+		}
+	}
+	slices.SortFunc(infos, func(a, b ConnInfo) int { return int(a.ID) - int(b.ID) })
+	return infos
+}
+
+func (p *Pool) describe(c *conn, now time.Duration) ConnInfo {
+	info := ConnInfo{ID: c.id, State: [...]string{"idle", "leased", "verifying", "closing"}[c.state], Age: now - c.born,
+		Uses: c.lease.seq() - 1, Verified: now - c.verified, Doubted: c.proof < p.doubt || c.unproved}
+	if c.expires != 0 {
+		info.Expires = max(c.expires-now, 1)
+	}
+	switch {
+	case c.state != leased, c.lease.Load()&parkedBit != 0:
+		if c.state == leased {
+			info.State = "idle"
+		}
+		if info.State == "idle" {
+			info.Idle = now - c.lastUsed
+		}
+	default:
+		info.Uses++
+		if c.track.on {
+			info.Held, info.Leaked = now-c.track.since, c.track.reported
+		}
+	}
+	return info
+}
+
+// recently is how long an acquire that failed keeps the pool from being Ready.
+const recently = 10 * time.Second
+
+// Health tells in a word how the pool is, and why.
+func (p *Pool) Health() Health {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now, cfg := p.now(), p.settings.Load()
+	switch o := &p.outage; {
+	case p.closed:
+		return Health{Down, "closed"}
+	case p.suspended == refusing:
+		return Health{Down, "suspended, and callers are refused"}
+	case o.failures > 0 && p.standing() == 0 && o.permanent:
+		return Health{Down, fmt.Sprintf("the database refuses connections: %v", p.lastErr)}
+	case o.failures > 0 && p.standing() == 0 && o.over(now, cfg):
+		return Health{Down, fmt.Sprintf("no connect has succeeded for %v: %v", roundWait(now-o.since), p.lastErr)}
+	case o.failures > 0:
+		return Health{Degraded, fmt.Sprintf("connects have failed for %v: %v", roundWait(now-o.since), p.lastErr)}
+	case p.suspended == waiting:
+		return Health{Degraded, fmt.Sprintf("suspended; %d callers wait", p.queue.len)}
+	}
+	if last := p.seen.errs[ErrorAcquire]; last.err != nil && now-last.at < recently {
+		return Health{Degraded, fmt.Sprintf("%v ago: %v", roundWait(now-last.at), last.err)}
+	}
+	if p.leaked > 0 {
+		return Health{Degraded, fmt.Sprintf("%d connections have been held for longer than %v", p.leaked, cfg.LeakThreshold)}
+	}
+	if p.queue.len > 0 && p.leasedN >= cfg.MaxConns {
+		return Health{Degraded, fmt.Sprintf("all %d connections are in use and %d callers wait", cfg.MaxConns, p.queue.len)}
+	}
+	return Health{Ready, ""}
 }

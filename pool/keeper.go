@@ -87,14 +87,22 @@ const (
 func (p *Pool) round(now time.Duration) time.Duration {
 	cfg := p.settings.Load()
 	p.tick++
+	p.takeSample(now)
 	p.collectUnused(now)
 	p.stampUsed(now)
+	if p.tracking.Load() && now >= p.observeUntil {
+		p.setTracking(cfg)
+	}
+	p.findLeaks(now, cfg)
 	p.expireConns(now, cfg)
 	p.expireIdle(now, cfg)
 	p.verifyDue(now, cfg)
 	p.forgetLost(now, cfg)
 	p.serve()
 	next := never
+	if p.tracking.Load() && p.observeUntil > now {
+		next = p.observeUntil
+	}
 	for _, c := range p.all {
 		next = min(next, p.due(c, cfg, now))
 	}
@@ -157,18 +165,47 @@ func (p *Pool) expireConns(now time.Duration, cfg *Config) {
 		case p.spareable(cfg):
 			p.retireIdle(c, ReasonLifetime)
 		default:
-			c.replace = true
-			p.replacing++
+			p.markReplaced(c)
 		}
 	}
 	if p.replacing > 0 && p.total() >= cfg.MaxConns && p.connecting+p.closingN == 0 {
-		p.retireReplaced() // no room for one more: so one less, and then the next
+		p.makeRoom()
 	}
+}
+
+// markReplaced has c go once its replacement is there.
+func (p *Pool) markReplaced(c *conn) {
+	if !c.replace && !c.expired {
+		c.replace = true
+		p.replacing++
+	}
+}
+
+// endOf is why a connection goes whose time has come.
+func (c *conn) endOf() Reason {
+	if c.drains != nil {
+		return ReasonDrained
+	}
+	return ReasonLifetime
 }
 
 // spareable tells whether the floors hold with one idle connection less.
 func (p *Pool) spareable(cfg *Config) bool {
 	return p.standing() > cfg.MinConns && p.idle.len > cfg.MinIdleConns
+}
+
+// makeRoom is for a full pool whose connections are to be replaced: one less, and
+// then the next. What Drain renews is to be as many afterwards.
+func (p *Pool) makeRoom() {
+	before := p.closingN
+	draining := false
+	for _, c := range p.all {
+		draining = draining || c.replace && c.drains != nil && c.state == idle
+	}
+	p.retireReplaced()
+	if draining && p.closingN > before {
+		p.lost = append(p.lost, lost{p.now()})
+	}
 }
 
 // retireReplaced retires one of the connections that wait for a replacement: now
@@ -177,7 +214,7 @@ func (p *Pool) retireReplaced() {
 	var busy *conn
 	for _, c := range p.all {
 		if c.replace && c.state == idle {
-			p.retireIdle(c, ReasonLifetime)
+			p.retireIdle(c, c.endOf())
 			return
 		}
 		if c.replace {
@@ -242,6 +279,12 @@ func (p *Pool) due(c *conn, cfg *Config, now time.Duration) time.Duration {
 	used, alive := c.lastUsed, p.alive(c)
 	if c.state != idle || c.touched {
 		used, alive = now, now
+	}
+	if t := &c.track; t.on && c.state == leased {
+		if !t.reported {
+			soonest(t.since, cfg.LeakThreshold)
+		}
+		soonest(t.since, cfg.LeakReclaim)
 	}
 	if c.parkAt >= 0 {
 		at = min(at, now+freshFor) // to see whether it is used

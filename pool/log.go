@@ -72,6 +72,49 @@ func (l *logger) retired(reason Reason) {
 func (l *logger) opened() { l.event(slog.LevelInfo, "opened") }
 func (l *logger) closed() { l.event(slog.LevelInfo, "closed") }
 
+// told logs the events that nothing else logs.
+func (l *logger) told(e Event) {
+	level, args := slog.LevelInfo, []any(nil)
+	switch e.Kind {
+	case EventLeakFound, EventLeakReclaimed:
+		level, args = slog.LevelWarn, []any{"connection", e.Conn, "held", e.Took, "statement", e.Statement, "stack", e.Stack}
+	case EventLeakReturned:
+		args = []any{"connection", e.Conn, "held", e.Took}
+	case EventRowsCollected:
+		level, args = slog.LevelWarn, []any{"connection", e.Conn, "statement", e.Statement}
+	case EventOutageBegan:
+		level = slog.LevelWarn
+	case EventOutageEnded:
+		args = []any{"after", e.Took}
+	case EventDemoted:
+		level = slog.LevelWarn
+	case EventDrained:
+		args = []any{"renewed", e.Count}
+	case EventDied:
+		level, args = slog.LevelDebug, []any{"connection", e.Conn, "error", e.Err}
+	case EventSuspended, EventResumed:
+	default:
+		return
+	}
+	if level == slog.LevelWarn {
+		l.failure(level, e.Kind.String(), args...)
+		return
+	}
+	l.event(level, e.Kind.String(), args...)
+}
+
+// debugs tells whether statements are logged.
+func (l *logger) debugs() bool {
+	return l != nil && l.to.Enabled(context.Background(), slog.LevelDebug)
+}
+
+// statement logs a statement with its literals masked. Arguments are never logged.
+func (l *logger) statement(conn uint64, text string) {
+	if l.debugs() {
+		l.event(slog.LevelDebug, "statement", "connection", conn, "sql", MaskSQL(text))
+	}
+}
+
 func (l *logger) event(level slog.Level, msg string, args ...any) {
 	if l == nil {
 		return

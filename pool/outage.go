@@ -74,6 +74,22 @@ func (p *Pool) answerHopeless(now time.Duration) {
 	}
 }
 
+// probeFailed notes that a connect failed: an outage begins, or goes on.
+func (p *Pool) probeFailed(err error, permanent bool) {
+	if p.outage.failures == 0 {
+		p.tell(Event{Kind: EventOutageBegan, Err: err})
+	}
+	p.outage.failedProbe(p.now(), p.settings.Load().OutageGrace, permanent, rand.N[time.Duration])
+}
+
+// outageEnded notes that a connect has led to a connection.
+func (p *Pool) outageEnded() {
+	if p.outage.failures > 0 {
+		p.tell(Event{Kind: EventOutageEnded, Took: p.now() - p.outage.since})
+	}
+	p.outage, p.lastErr = outage{}, nil
+}
+
 // errDiedEarly is the cause of an outage where connects succeed.
 var errDiedEarly = errors.New("a new connection died at its first use")
 
@@ -87,7 +103,7 @@ func (p *Pool) diedEarly(c *conn) {
 		p.lastErr = errDiedEarly
 	}
 	p.outage.early = true
-	p.outage.failedProbe(p.now(), p.settings.Load().OutageGrace, false, rand.N[time.Duration])
+	p.probeFailed(p.lastErr, false)
 }
 
 // failedProbe accounts for a connect that failed. Connects that were under way

@@ -34,6 +34,7 @@ func (l Lease) Park(o Outcome) {
 		l.giveBack(Broken, false)
 		return
 	}
+	l.pool.leaseTimed(c)
 	now := l.pool.moment.Load()
 	c.clean, c.order, c.proof = false, now, now
 	if !c.lease.park(l.seq) {
@@ -52,6 +53,7 @@ func (l Lease) retake(p *Pool) (Lease, bool) {
 		return Lease{}, false
 	}
 	c.used++
+	p.timeLease(c)
 	c.lentAt, c.passedOn = p.moment.Load(), false
 	return Lease{p, c, l.seq + 1}, true
 }
@@ -77,7 +79,7 @@ func (c *Config) parks() bool {
 // park parks c, which has just been returned and is in no list, unless something
 // is to be done with it, or somebody waits.
 func (p *Pool) park(c *conn, cfg *Config) bool {
-	if !cfg.parks() || p.closed || p.queue.len > 0 || c.hungUp || c.gen != p.gen || c.expired || c.replace ||
+	if !cfg.parks() || p.tracking.Load() || p.bulletin.listener != nil || p.closed || p.queue.len > 0 || p.suspended != running || c.hungUp || c.gen != p.gen || c.expired || c.replace ||
 		c.unproved || c.proof < p.doubt || p.outage.failures > 0 || p.live() >= cfg.MaxConns {
 		return false
 	}

@@ -24,6 +24,10 @@ type Pool struct {
 	// driver calls can read it without mu.
 	settings atomic.Pointer[Config]
 
+	bulletin *bulletin   // of events
+	tracking atomic.Bool // holders are recorded: see track.go
+	noting   atomic.Bool // somebody wants to know of statements: tracking, or the log at debug level
+
 	ctx    context.Context // ends with Close; parent of all background work
 	cancel context.CancelFunc
 	kick   chan struct{}  // wakes the keeper before its time
@@ -79,6 +83,14 @@ type Pool struct {
 	demotions int           // renewals because of a role failure, of late
 	demoteAt  time.Duration // no other one before then
 	counters  Counters
+	seen      observed
+	lastConn  uint64 // id of the latest connection
+	leaked    int    // leases out that were reported as leaks
+
+	observeUntil time.Duration // holders are recorded until then: see track.go
+	suspended    suspension
+	samples      []Sample
+	sampledAt    time.Duration
 }
 
 // New makes a pool over an inner driver's connector. It dials nothing itself;
@@ -104,12 +116,18 @@ func New(connector driver.Connector, cfg Config) (*Pool, error) {
 	p.settings.Store(&settings)
 	p.name = settings.Name
 	p.log = newLogger(settings.Name, cfg.Logger, cfg.Redact)
+	p.bulletin = newBulletin(p, cfg.Listener)
 	p.initial = max(settings.InitConns, 0)
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.mu.Lock()
+	p.setTracking(&settings)
 	p.dial()
 	p.mu.Unlock()
+	register(p)
 	p.work.Go(p.keep)
+	if cfg.Listener != nil || p.log != nil {
+		p.work.Go(p.bulletin.deliver)
+	}
 	p.log.opened()
 	return p, nil
 }
@@ -152,6 +170,7 @@ func (p *Pool) Update(change func(*Config)) error {
 	p.collect()
 	p.given = cfg
 	p.settings.Store(&settings)
+	p.setTracking(&settings)
 	p.trim(&settings)
 	p.serve()
 	p.wakeBy(0)

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -94,15 +95,17 @@ func (p *Pool) await(ctx context.Context, w *waiter) (*conn, uint64, error) {
 // waitEnded accounts for a wait that the caller's context ended.
 func (p *Pool) waitEnded(ctx context.Context, w *waiter) error {
 	waited := p.now() - w.since
-	p.countWait(w)
-	var kind error
+	p.waited(w)
 	if ctx.Err() == context.DeadlineExceeded {
 		p.counters.Timeouts++
-		kind = ErrAcquireTimeout
-	} else {
-		p.counters.Canceled++
+		err := p.acquireError(ErrAcquireTimeout, waited, ctx.Err())
+		p.failed(ErrorAcquire, err)
+		p.tell(Event{Kind: EventTimedOut, Took: waited, Err: err})
+		return err
 	}
-	return p.acquireError(kind, waited, ctx.Err())
+	p.counters.Canceled++
+	p.tell(Event{Kind: EventCanceled, Took: waited})
+	return p.acquireError(nil, waited, ctx.Err())
 }
 
 // handBack returns the connection that was granted to a caller who has gone: it
@@ -126,7 +129,7 @@ func (p *Pool) handBack(ctx context.Context, w *waiter) error {
 // acquireError describes the pool as it is now.
 func (p *Pool) acquireError(kind error, waited time.Duration, ctxErr error) *AcquireError {
 	return &AcquireError{Pool: p.name, Kind: kind, Waited: waited, InUse: p.leasedN,
-		Idle: p.idle.len, Waiting: p.queue.len, Context: ctxErr, Connect: p.lastErr}
+		Idle: p.idle.len, Waiting: p.queue.len, Context: ctxErr, Connect: p.lastErr, Suspended: p.suspended != running}
 }
 
 // grant gives c, which is in no list, to the longest waiting caller.
@@ -137,22 +140,29 @@ func (p *Pool) grant(c *conn, passedOn bool) {
 	if w.key != nil {
 		p.served(c, w.key, p.settings.Load())
 	}
-	p.countWait(w)
+	p.tell(Event{Kind: EventAcquired, Conn: c.id, Took: p.waited(w)})
 	w.ready <- struct{}{}
 }
 
-// countWait adds the time that w has waited since it was last counted.
-func (p *Pool) countWait(w *waiter) {
+// waited adds the time that w has waited since it was last counted, and returns
+// all of it.
+func (p *Pool) waited(w *waiter) time.Duration {
 	waited := p.now() - w.since
 	p.counters.WaitTime += waited - w.counted
 	w.counted = waited
+	p.seen.wait.record(waited, 1)
+	return waited
 }
 
 // refuse ends the wait of w with err.
 func (p *Pool) refuse(w *waiter, err error) {
 	p.queue.remove(&w.link)
 	w.conn, w.err = nil, err
-	p.countWait(w)
+	waited := p.waited(w)
+	p.failed(ErrorAcquire, err)
+	if errors.Is(err, ErrAcquireTimeout) {
+		p.tell(Event{Kind: EventTimedOut, Took: waited, Err: err})
+	}
 	w.ready <- struct{}{}
 }
 
@@ -161,7 +171,7 @@ func (p *Pool) refuse(w *waiter, err error) {
 // connects for whoever is left and for the floors.
 func (p *Pool) serve() {
 	cfg := p.settings.Load()
-	for p.queue.len > 0 {
+	for p.queue.len > 0 && p.suspended == running {
 		c := p.nextIdle(cfg)
 		if c == nil {
 			break

@@ -53,6 +53,7 @@ func (l Lease) giveBack(o Outcome, park bool) {
 	if o&unusable == 0 && c.validator != nil && !isValid(c.validator) {
 		o |= Broken
 	}
+	held := p.leaseTimed(c)
 	cfg := p.settings.Load()
 	work := o&^Clean != 0 || len(cfg.ResetSQL) > 0 || c.stmts.needsSweep(cfg.StmtCache)
 	p.mu.Lock()
@@ -63,6 +64,8 @@ func (l Lease) giveBack(o Outcome, park bool) {
 	}
 	c.clean = false
 	p.leaseEnded(c)
+	p.trackReturned(c)
+	p.tell(Event{Kind: EventReleased, Conn: c.id, Took: held})
 	p.returned(c, o)
 	if o&TimedOut != 0 {
 		p.suspect(c.lentAt + 1) // later proofs are of later moments
@@ -71,6 +74,7 @@ func (l Lease) giveBack(o Outcome, park bool) {
 	case o&unusable != 0:
 		p.retire(c, ReasonBroken)
 		if o&(Dead|BadConn) != 0 {
+			p.tell(Event{Kind: EventDied, Conn: c.id})
 			p.suspectAll()
 		}
 		if o&Dead != 0 {
@@ -92,7 +96,11 @@ func (l Lease) giveBack(o Outcome, park bool) {
 func (p *Pool) finishRevoked(l Lease) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if l.conn.lease.endRevoked(l.seq) {
+	switch {
+	case !l.conn.lease.endRevoked(l.seq):
+	case l.conn.track.reclaimed:
+		p.closeLate(l.conn.inner) // its place was freed long ago
+	default:
 		p.closeRevoked(l.conn)
 	}
 }
@@ -122,7 +130,7 @@ func (p *Pool) unfit(c *conn, cfg *Config) bool {
 	case c.gen != p.gen:
 		p.retire(c, ReasonReset)
 	case c.expired:
-		p.retire(c, ReasonLifetime)
+		p.retire(c, c.endOf())
 	case cfg.MaxConnUses > 0 && c.used >= uint64(cfg.MaxConnUses):
 		p.retire(c, ReasonUses)
 	case p.live() >= cfg.MaxConns: // c itself is counted nowhere at this moment
@@ -141,7 +149,7 @@ func (p *Pool) offer(c *conn) {
 	if p.unfit(c, cfg) {
 		return
 	}
-	if p.queue.len > 0 {
+	if p.queue.len > 0 && p.suspended == running {
 		if (cfg.CheckOnAcquire == CheckAlways || c.proof < p.doubt || c.unproved) && c.canVerify(cfg) {
 			p.check(c, cfg, true)
 			return

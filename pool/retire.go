@@ -53,6 +53,8 @@ func (p *Pool) forget(c *conn, reason Reason) {
 	p.all[last] = nil
 	p.all = p.all[:last]
 	p.counters.Retired[reason]++
+	p.tell(Event{Kind: EventRetired, Conn: c.id, Reason: reason, Took: p.now() - c.born})
+	p.drainGone(c)
 }
 
 // closeInBackground closes c, which nobody else uses any more: its statements
@@ -82,6 +84,7 @@ func (p *Pool) closeInBackground(c *conn, reason Reason) {
 		}
 		if err := closeInner(c.inner); err != nil {
 			p.log.closeFailed(err)
+			p.locked(func() { p.failed(ErrorClose, err) })
 		}
 		p.locked(free)
 	})
@@ -91,7 +94,7 @@ func (p *Pool) closeInBackground(c *conn, reason Reason) {
 // closing its statements one by one cannot take for ever.
 func (r Reason) healthy() bool {
 	switch r {
-	case ReasonBroken, ReasonPeerClosed, ReasonUnhealthy, ReasonResetFailed, ReasonForced:
+	case ReasonBroken, ReasonPeerClosed, ReasonUnhealthy, ReasonResetFailed, ReasonForced, ReasonReclaimed:
 		return false
 	}
 	return true

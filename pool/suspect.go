@@ -26,6 +26,7 @@ func (p *Pool) suspect(since uint64) {
 	}
 	p.doubt = since
 	p.collect()
+	p.tell(Event{Kind: EventSuspected, Count: p.idle.len})
 	cfg := p.settings.Load()
 	for n := p.idle.front; n != nil; {
 		c := n.of
@@ -137,5 +138,6 @@ func (p *Pool) demoted() {
 	}
 	p.demoteAt = now + min(firstDemotion<<min(p.demotions, 16), lastDemotion)
 	p.demotions++
+	p.tell(Event{Kind: EventDemoted})
 	p.renew(ReasonDemoted)
 }

@@ -58,6 +58,9 @@ func (c Config) Validate() error {
 	v.check(c.CheckOnAcquire <= CheckNever, "CheckOnAcquire", c.CheckOnAcquire, "CheckAuto, CheckAlways or CheckNever")
 	v.check(c.LeaseMode <= LeaseTransaction, "LeaseMode", c.LeaseMode, "LeaseSession or LeaseTransaction")
 	v.check(c.Order <= FIFO, "Order", c.Order, "LIFO or FIFO")
+	v.delay("LeakThreshold", c.LeakThreshold, 0, true)
+	v.delay("LeakReclaim", c.LeakReclaim, 0, true)
+	v.check(c.LeakReclaim <= 0 || c.LeakReclaim >= c.LeakThreshold, "LeakReclaim", c.LeakReclaim, fmt.Sprintf("at least LeakThreshold, %v", c.LeakThreshold))
 	v.check(!c.AutoPrepare || c.StmtCache > 0, "AutoPrepare", c.AutoPrepare, "false where StmtCache is None, since there is nowhere to keep the statements")
 	if len(v.problems) == 0 {
 		v.contradictions(c, initGiven)

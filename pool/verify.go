@@ -3,7 +3,6 @@ package pool
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 )
 
@@ -33,7 +32,11 @@ type examination struct {
 }
 
 // check verifies c, on behalf of a waiter or of the keeper.
-func (p *Pool) check(c *conn, cfg *Config, serving bool) {
+func (p *Pool) check(c *conn, cfg *Config, serving bool) { p.checkThen(c, cfg, serving, nil) }
+
+// checkThen is check for somebody who wants to know the result, and is told it under
+// mu.
+func (p *Pool) checkThen(c *conn, cfg *Config, serving bool, then func(ok bool)) {
 	if c.link.in != nil {
 		p.idle.remove(&c.link)
 	}
@@ -50,6 +53,9 @@ func (p *Pool) check(c *conn, cfg *Config, serving bool) {
 			p.counters.Verifications++
 			if !ok {
 				p.counters.VerifyErrors++
+			}
+			if then != nil {
+				then(ok)
 			}
 		},
 	})
@@ -74,6 +80,9 @@ type examining struct {
 // no two driver calls on one connection may overlap.
 func (p *Pool) examine(c *conn, cfg *Config, x examination) {
 	c.state = verifying
+	if x.checked {
+		p.tell(Event{Kind: EventVerifying, Conn: c.id})
+	}
 	p.verifyingN++
 	if x.serving {
 		p.serving++
@@ -160,6 +169,13 @@ func (e *examining) offerUp() {
 func (e *examining) settle(ok bool) {
 	p := e.pool
 	e.settled = true
+	if e.checked {
+		took := p.now() - e.began
+		p.seen.verify.record(took, 1)
+		if ok {
+			p.tell(Event{Kind: EventVerified, Conn: e.conn.id, Took: took})
+		}
+	}
 	e.stopServing()
 	e.conn.slow, e.conn.giveUp = false, nil
 	p.verifyingN--
@@ -189,7 +205,7 @@ func (e *examining) ended(err error) {
 		e.settle(true)
 		if c.unproved {
 			p.proved(c)
-			p.outage, p.lastErr = outage{}, nil
+			p.outageEnded()
 		}
 		if e.proves {
 			p.provedAlive(c, p.now()-e.began)
@@ -213,6 +229,11 @@ func (e *examining) ended(err error) {
 // replaced, and the others may be as bad.
 func (e *examining) failed(err error) {
 	p := e.pool
+	kind := ErrorReset
+	if e.checked {
+		kind = ErrorVerify
+	}
+	p.failed(kind, err)
 	if p.closed {
 		return
 	}
@@ -220,13 +241,14 @@ func (e *examining) failed(err error) {
 		p.lastErr = &ConnectError{Pool: p.name, Step: "verifying a new connection", Err: err}
 		p.counters.ConnectErrors++
 		p.outage.early = true
-		p.outage.failedProbe(p.now(), p.settings.Load().OutageGrace, false, rand.N[time.Duration])
+		p.probeFailed(p.lastErr, false)
 		return
 	}
 	if e.checked && !e.serving {
 		p.lose(e.conn)
 	}
 	if e.checked && (e.died || err == errHung) {
+		p.tell(Event{Kind: EventDied, Conn: e.conn.id, Err: err})
 		p.suspectAll()
 	}
 }
@@ -254,7 +276,7 @@ func (p *Pool) examined(c *conn, checked bool) {
 	if p.unfit(c, cfg) {
 		return
 	}
-	if p.queue.len > 0 {
+	if p.queue.len > 0 && p.suspended == running {
 		p.grant(c, true)
 		return
 	}

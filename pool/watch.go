@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"syscall"
@@ -98,6 +99,7 @@ func (p *Pool) hungUp(conns []*conn) {
 		c.hungUp = true
 		if c.state == idle && c.link.in != nil {
 			died = true
+			p.tell(Event{Kind: EventDied, Conn: c.id, Err: errPeerClosed})
 			p.lose(c)
 			p.retireIdle(c, ReasonPeerClosed)
 		}
@@ -107,6 +109,9 @@ func (p *Pool) hungUp(conns []*conn) {
 		p.serve()
 	}
 }
+
+// errPeerClosed is what the kernel tells.
+var errPeerClosed = errors.New("the server closed the connection")
 
 // socketKey is the context key under which NoteSocket finds where to note.
 type socketKey struct{}
