@@ -2,7 +2,10 @@ package status
 
 import (
 	"context"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -64,6 +67,32 @@ func TestControlsAreRefusedUnlessAllowed(t *testing.T) {
 	for name, h := range map[string]http.Handler{"by default": Handler(only(p)), "without the header": byProxy} {
 		if body := get(t, h, "/").Body.String(); strings.Contains(body, "<form") || strings.Contains(body, "token") {
 			t.Errorf("%s: the page has buttons", name)
+		}
+	}
+}
+
+// On a loopback address, a name other than localhost is that of a site which has
+// pointed it there.
+func TestControlIsNotForReboundNames(t *testing.T) {
+	for _, c := range []struct {
+		local, host string
+		want        bool
+	}{
+		{"127.0.0.1:6060", "localhost:6060", true},
+		{"127.0.0.1:6060", "127.0.0.1:6060", true},
+		{"[::1]:6060", "[::1]:6060", true},
+		{"[::1]:80", "[::1]", true},
+		{"127.0.0.1:6060", "evil.example:6060", false},
+		{"127.0.0.1:80", "evil.example", false},
+		{"[::1]:6060", "localhost.evil.example:6060", false},
+		{"10.0.0.7:6060", "orders.internal:6060", true},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Host = c.host
+		local := net.TCPAddrFromAddrPort(netip.MustParseAddrPort(c.local))
+		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, net.Addr(local)))
+		if got := reachedByItsOwnName(r); got != c.want {
+			t.Errorf("%s asked for as %s: %v", c.local, c.host, got)
 		}
 	}
 }
@@ -143,6 +172,25 @@ func TestVerifyDrainAndReset(t *testing.T) {
 		t.Errorf("%+v", done)
 	}
 	await(t, "two connections retired", func() bool { return p.Stats().Retired[pool.ReasonReset] >= before+2 })
+}
+
+// A lease may last longer than anybody waits for an answer.
+func TestDrainGoesOn(t *testing.T) {
+	p := newPool(t, scripted.Hooks{}, pool.Config{Name: "orders"})
+	h := Handler(only(p), AllowControl())
+	l, err := p.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := form("/control", button(t, h, p, "drain"))
+	ctx, cancel := context.WithTimeout(r.Context(), 20*time.Millisecond)
+	defer cancel()
+	w := send(t, h, r.WithContext(ctx))
+	if done := h.(*handler).log.list()[0]; w.Code != http.StatusSeeOther || done.Failed || !strings.HasPrefix(done.Did, "drain has begun, and goes on") {
+		t.Errorf("%d, %+v", w.Code, done)
+	}
+	l.Release(pool.Clean)
+	await(t, "the end of it", func() bool { return p.Stats().Retired.Total() == 1 })
 }
 
 func await(t *testing.T, what string, holds func() bool) {

@@ -3,8 +3,11 @@ package status
 import (
 	"crypto/rand"
 	"embed"
+	"net"
 	"net/http"
+	"net/netip"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/nimue-go/nimue/pool"
@@ -14,10 +17,11 @@ import (
 type Option func(*handler)
 
 // AllowControl puts buttons on the page that suspend, resume, drain, verify and
-// reset a pool and change its limits, for whoever reaches the page.
-func AllowControl() Option {
-	return AllowControlIf(func(*http.Request) bool { return true })
-}
+// reset a pool and change its limits, for whoever reaches the page. On a loopback
+// address that is only who asks for it as localhost or by number: a name that leads
+// there may be another site's. Behind a proxy that passes its own name on, use
+// AllowControlIf.
+func AllowControl() Option { return AllowControlIf(reachedByItsOwnName) }
 
 // AllowControlIf is AllowControl for those requests of which allowed says so: by a
 // header that an authenticating proxy sets, say. It is asked for every page and
@@ -45,6 +49,25 @@ func Handler(options ...Option) http.Handler {
 		option(h)
 	}
 	return h
+}
+
+// reachedByItsOwnName tells a browser that another site's name has led to this
+// machine's loopback address (DNS rebinding) from one that was told to go there. To
+// the browser, such a request is not from another site.
+func reachedByItsOwnName(r *http.Request) bool {
+	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if local == nil {
+		return true
+	}
+	if at, err := netip.ParseAddrPort(local.String()); err != nil || !at.Addr().IsLoopback() {
+		return true
+	}
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil || strings.EqualFold(host, "localhost")
 }
 
 type handler struct {

@@ -15,8 +15,7 @@ const (
 	columns     = 200
 	plotWidth   = 600
 	plotHeight  = 100
-	// gap is how long a silence may be before a line is interrupted.
-	gap = 30 * time.Second
+	columnSpan  = historySpan / columns
 )
 
 // plot is one picture of the last ten minutes.
@@ -45,41 +44,49 @@ type point struct {
 	acquires, waits, timeouts, errors float64 // per second
 }
 
-// points sums samples up by columns, of which those without samples are left out.
+// points sums samples up by columns. Where samples are far apart, nothing happened
+// between them: the pool was as in the first of them, which then counts until
+// shortly before the second.
 func points(samples []Sample, now time.Time) []point {
 	var list []point
-	var before, last Sample // the last of the column before, and so far of this one
+	var before, last Sample // the last one of an earlier column, and of all
 	column := -1
 	for _, s := range samples {
-		at := int(s.At.Sub(now.Add(-historySpan)) * columns / historySpan)
+		at := int(s.At.Sub(now.Add(-historySpan)) / columnSpan)
 		if at < 0 {
 			last = s
 			continue
 		}
-		if at != column {
+		if silence := s.At.Sub(last.At); at != column && (len(list) == 0 || silence >= time.Second) { // else too short for a rate
 			before, column = last, at
+			if len(list) > 0 && silence > 3*columnSpan {
+				still := list[len(list)-1]
+				still.at = s.At.Add(-columnSpan)
+				still.rates(before, s)
+				list = append(list, still)
+			}
 			list = append(list, point{})
 		}
 		p := &list[len(list)-1]
-		p.add(before, s)
+		p.at = s.At
+		p.total, p.inUse, p.waiting = max(p.total, s.Total), max(p.inUse, s.InUse), max(p.waiting, s.Waiting)
+		p.rates(before, s)
 		last = s
 	}
 	return list
 }
 
-// add counts a sample in; before is the latest one of an earlier column.
-func (p *point) add(before, s Sample) {
-	p.at = s.At
-	p.total, p.inUse, p.waiting = max(p.total, s.Total), max(p.inUse, s.InUse), max(p.waiting, s.Waiting)
-	seconds := s.At.Sub(before.At).Seconds()
-	if before.At.IsZero() || seconds <= 0 {
-		return // the first one: nothing to compare with
+// rates are what was counted per second between two samples.
+func (p *point) rates(from, to Sample) {
+	seconds := to.At.Sub(from.At).Seconds()
+	if from.At.IsZero() || seconds <= 0 {
+		return // the first one: there is nothing to compare with
 	}
 	perSecond := func(from, to uint64) float64 { return float64(to-min(from, to)) / seconds }
-	p.acquires = perSecond(before.Acquires, s.Acquires)
-	p.waits = perSecond(before.Waits, s.Waits)
-	p.timeouts = perSecond(before.Timeouts, s.Timeouts)
-	p.errors = perSecond(before.ConnectErrors, s.ConnectErrors)
+	p.acquires = perSecond(from.Acquires, to.Acquires)
+	p.waits = perSecond(from.Waits, to.Waits)
+	p.timeouts = perSecond(from.Timeouts, to.Timeouts)
+	p.errors = perSecond(from.ConnectErrors, to.ConnectErrors)
 }
 
 // plots draws the history of a pool.
@@ -156,29 +163,20 @@ func (d drawing) line(s series, top float64, text func(float64) string) (line, s
 	return l, fmt.Sprintf("%s: now %s, at most %s at %s", s.label, text(last), text(s.of(most)), clock(most.at))
 }
 
-// paths returns a line and the area beneath it, both interrupted where nothing
-// was recorded.
+// paths returns a line and the area beneath it.
 func (d drawing) paths(s series, top float64) (path, area string) {
-	var line, fill strings.Builder
-	var before point
-	lastX := ""
+	var line strings.Builder
+	first, last := "", ""
 	for i, p := range d.points {
-		x := coordinate(plotWidth * (1 - d.now.Sub(p.at).Seconds()/historySpan.Seconds()))
-		y := coordinate(plotHeight * (1 - s.of(p)/top))
-		if i == 0 || p.at.Sub(before.at) > gap {
-			if i > 0 {
-				fmt.Fprintf(&fill, "L%s,%d Z ", lastX, plotHeight)
-			}
-			fmt.Fprintf(&line, "M%s,%s ", x, y)
-			fmt.Fprintf(&fill, "M%s,%d L%[1]s,%[3]s ", x, plotHeight, y)
-		} else {
-			fmt.Fprintf(&line, "L%s,%s ", x, y)
-			fmt.Fprintf(&fill, "L%s,%s ", x, y)
+		last = coordinate(plotWidth * (1 - d.now.Sub(p.at).Seconds()/historySpan.Seconds()))
+		command := "L"
+		if i == 0 {
+			command, first = "M", last
 		}
-		before, lastX = p, x
+		fmt.Fprintf(&line, "%s%s,%s ", command, last, coordinate(plotHeight*(1-s.of(p)/top)))
 	}
-	fmt.Fprintf(&fill, "L%s,%d Z", lastX, plotHeight)
-	return strings.TrimSpace(line.String()), fill.String()
+	path = strings.TrimSpace(line.String())
+	return path, fmt.Sprintf("%s L%s,%d L%s,%[3]d Z", path, last, plotHeight, first)
 }
 
 // coordinate writes a number with one decimal at most.

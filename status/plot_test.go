@@ -13,6 +13,7 @@ func TestPointsAreRatesAndMaxima(t *testing.T) {
 		{At: at(0), InUse: 5, Acquires: 130},
 		{At: at(1), InUse: 2, Acquires: 140, Timeouts: 4},
 		{At: at(6), Waiting: 7, Acquires: 140, Timeouts: 9},
+		{At: at(6).Add(9 * time.Millisecond), Waiting: 8, Acquires: 141, Timeouts: 9}, // the present moment, right after a sample
 	}, noon)
 	if len(list) != 2 {
 		t.Fatalf("%d points, want one for each column that has samples", len(list))
@@ -20,7 +21,7 @@ func TestPointsAreRatesAndMaxima(t *testing.T) {
 	if p := list[0]; p.inUse != 5 || p.acquires != 10 || p.timeouts != 1 || p.waiting != 0 {
 		t.Errorf("the first is %+v", p)
 	}
-	if p := list[1]; p.waiting != 7 || p.acquires != 0 || p.timeouts != 1 || !p.at.Equal(at(6)) {
+	if p := list[1]; p.waiting != 8 || p.acquires > 0.3 || p.timeouts > 1 || !p.at.After(at(6)) {
 		t.Errorf("the second is %+v", p)
 	}
 	if p := points([]Sample{{At: at(5), Acquires: 1e9}}, noon)[0]; p.acquires != 0 {
@@ -28,19 +29,23 @@ func TestPointsAreRatesAndMaxima(t *testing.T) {
 	}
 }
 
+// A pool in which nothing happens is not looked at: it stayed as it was.
 func TestPlotPaths(t *testing.T) {
 	p := Pool{At: noon, Conns: Conns{Max: 4}, History: []Sample{
 		{At: noon.Add(-10 * time.Minute), InUse: 4, Total: 4},
 		{At: noon.Add(-9*time.Minute - 57*time.Second), InUse: 0, Total: 4},
-		{At: noon.Add(-time.Minute), InUse: 2, Total: 2, Waiting: 3},
+		{At: noon.Add(-time.Minute), InUse: 2, Total: 2, Waiting: 3, Acquires: 537},
 	}}
 	all := plots(&p)
 	used := all[0].Lines[1]
-	if want := "M0,0 L3,100 M540,50"; used.Path != want {
-		t.Errorf("the line is %q, want %q, interrupted by the silence", used.Path, want)
+	if want := "M0,0 L3,100 L537,100 L540,50"; used.Path != want {
+		t.Errorf("the line is %q, want %q", used.Path, want)
 	}
-	if want := "M0,100 L0,0 L3,100 L3,100 Z M540,100 L540,50 L540,100 Z"; used.Area != want {
+	if want := "M0,0 L3,100 L537,100 L540,50 L540,100 L0,100 Z"; used.Area != want {
 		t.Errorf("the area is %q, want %q", used.Area, want)
+	}
+	if want := "M0,100 L3,100 L537,0 L540,0"; all[2].Lines[0].Path != want || all[2].Top != "1.0" {
+		t.Errorf("one acquire a second is %q up to %s, want %q", all[2].Lines[0].Path, all[2].Top, want)
 	}
 	if all[0].Limit != "M0,0 H600" || all[0].Top != "4" || used.Now != "2" {
 		t.Errorf("the limit is %q, the scale %q, the value %q", all[0].Limit, all[0].Top, used.Now)

@@ -136,7 +136,7 @@ function morph(old, fresh) {
       old.insertBefore(document.importNode(child, true), place);
       continue;
     }
-    if (known !== place) old.insertBefore(known, place);
+    if (known !== place) move(old, known, place);
     if (known.nodeType === Node.ELEMENT_NODE) morph(known, child);
     else if (known.data !== child.data) known.data = child.data;
     place = known.nextSibling;
@@ -146,6 +146,12 @@ function morph(old, fresh) {
     place.remove();
     place = next;
   }
+}
+
+// move keeps the focus inside what it moves, where the browser can do that.
+function move(parent, node, place) {
+  if (parent.moveBefore) parent.moveBefore(node, place);
+  else parent.insertBefore(node, place);
 }
 
 // counterpart finds the node that is to become child: the one of the same id, or

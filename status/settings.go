@@ -14,7 +14,7 @@ import (
 type setting struct {
 	name string
 	// at returns a pointer to the field: *int, *time.Duration, *bool, *string,
-	// *[]string, *pool.Check or *pool.Order.
+	// *[]string, *pool.Check, *pool.Order or *pool.LeaseMode.
 	at func(*pool.Config) any
 	// zero says what 0 means. Where the field's zero value stands for a default,
 	// none is set: 0 is then pool.None.
@@ -49,6 +49,7 @@ var settings = []setting{
 	{name: "pool_order", at: func(c *pool.Config) any { return &c.Order }},
 	{name: "pool_init_sql", at: func(c *pool.Config) any { return &c.InitSQL }},
 	{name: "pool_reset_sql", at: func(c *pool.Config) any { return &c.ResetSQL }},
+	{name: "pool_lease", at: func(c *pool.Config) any { return &c.LeaseMode }},
 	{name: "pool_stmt_cache", at: func(c *pool.Config) any { return &c.StmtCache }, zero: "none", none: true},
 	{name: "pool_auto_prepare", at: func(c *pool.Config) any { return &c.AutoPrepare }},
 	{name: "pool_leak_threshold", at: func(c *pool.Config) any { return &c.LeakThreshold }, zero: "off", limit: true},
@@ -87,6 +88,8 @@ func (s setting) texts(cfg *pool.Config) []string {
 		return []string{map[pool.Check]string{pool.CheckAuto: "auto", pool.CheckAlways: "always", pool.CheckNever: "never"}[*v]}
 	case *pool.Order:
 		return []string{map[pool.Order]string{pool.LIFO: "lifo", pool.FIFO: "fifo"}[*v]}
+	case *pool.LeaseMode:
+		return []string{map[pool.LeaseMode]string{pool.LeaseSession: "session", pool.LeaseTransaction: "transaction"}[*v]}
 	case *string:
 		if *v != "" {
 			texts = append(texts, maskSQL(*v))
@@ -155,12 +158,13 @@ func shortDuration(d time.Duration) string {
 // secretWord is a word behind which a statement may have a secret without quotes.
 var secretWord = regexp.MustCompile(`(?i)[a-z0-9_]*(?:passw|pwd|secret|token|credential|private|apikey|api_key|signature|salt|jwt|identified)[a-z0-9_]*|\b[a-z0-9_]*key\b`)
 
-// maskSQL hides what can be a secret in the SQL of a setting: everything behind
-// the first quote, since where a literal ends depends on the database, and behind
-// a word such as PASSWORD. What is left says which setting it was.
+// maskSQL hides what can be a secret in the SQL of a setting: literals, and beyond
+// what is masked of an application's statements, everything behind a word such as
+// PASSWORD and behind a double quote, since settings are where secrets are.
 func maskSQL(text string) string {
+	text = pool.MaskSQL(text)
 	from := len(text)
-	if i := strings.IndexAny(text, `'"$`); i >= 0 {
+	if i := strings.IndexByte(text, '"'); i >= 0 {
 		from = i + 1
 	}
 	if word := secretWord.FindStringIndex(text); word != nil && word[1] < from {
@@ -174,4 +178,4 @@ func maskSQL(text string) string {
 }
 
 // mask stands in for what is hidden.
-const mask = "xxxxx"
+const mask = "#####"

@@ -41,9 +41,9 @@ func TestSettingsReadAsInADSN(t *testing.T) {
 	for text, want := range map[string]string{
 		"pool_max_conns=7": "7", "pool_max_idle_conns=0": "0 keep none", "pool_max_waiters=0": "0 nobody waits", "pool_max_waiters=unlimited": "unlimited",
 		"pool_max_conn_lifetime=90m": "1h30m", "pool_max_conn_idle_time=0": "0 no limit", "pool_ping_timeout=250us": "250us",
-		"pool_check_on_acquire=never": "never", "pool_order=fifo": "fifo", "pool_auto_prepare=on": "on", "pool_reset_sql=DISCARD+ALL": "DISCARD ALL",
-		"pool_health_query=SELECT+1": "SELECT 1", "pool_stmt_cache=0": "0 none", "pool_acquire_timeout=0": "0 only the caller's context",
-		"pool_init_sql=SET+role+TO+'root'": "SET role TO 'xxxxx",
+		"pool_check_on_acquire=never": "never", "pool_order=fifo": "fifo", "pool_lease=transaction": "transaction", "pool_auto_prepare=on": "on", "pool_reset_sql=DISCARD+ALL": "DISCARD ALL",
+		"pool_health_query=SELECT+1": "SELECT #", "pool_stmt_cache=0": "0 none", "pool_acquire_timeout=0": "0 only the caller's context",
+		"pool_init_sql=SET+role+TO+'root'": "SET role TO '#####'",
 	} {
 		dsn, err := nimue.ParseDSN("sqlite:file:x?" + text)
 		if err != nil {
@@ -64,17 +64,17 @@ func TestSettingsReadAsInADSN(t *testing.T) {
 
 func TestSQLOfSettingsHidesSecrets(t *testing.T) {
 	for text, want := range map[string]string{
-		"SELECT 1":                             "SELECT 1",
-		"SET search_path = app":                "SET search_path = app",
-		"SET app.user = 'joe'; SET x = 'hush'": "SET app.user = 'xxxxx",
-		`SET app.x = "hush"`:                   `SET app.x = "xxxxx`,
-		"SELECT $tag$hush$tag$":                "SELECT $xxxxx",
-		"PRAGMA key = hush":                    "PRAGMA key = xxxxx",
-		"PRAGMA hexkey=hush":                   "PRAGMA hexkey=xxxxx",
-		"ALTER USER joe PASSWORD hush":         "ALTER USER joe PASSWORD xxxxx",
-		"ALTER USER joe IDENTIFIED BY hush":    "ALTER USER joe IDENTIFIED xxxxx",
-		"SET my.api_token = hush":              "SET my.api_token = xxxxx",
-		"":                                     "",
+		"SELECT 1":                           "SELECT #",
+		"SET search_path = app":              "SET search_path = app",
+		"SET app.user = 'joe'; SET x = 1234": "SET app.user = '#####'; SET x = #",
+		`SET app.x = "hush"`:                 `SET app.x = "#####`,
+		"SELECT $tag$hush$tag$":              "SELECT '#####'",
+		"PRAGMA key = hush":                  "PRAGMA key = #####",
+		"PRAGMA hexkey=hush":                 "PRAGMA hexkey=#####",
+		"ALTER USER joe PASSWORD hush":       "ALTER USER joe PASSWORD #####",
+		"ALTER USER joe IDENTIFIED BY hush":  "ALTER USER joe IDENTIFIED #####",
+		"SET my.api_token = hush":            "SET my.api_token = #####",
+		"":                                   "",
 	} {
 		if got := maskSQL(text); got != want {
 			t.Errorf("%q is shown as %q, want %q", text, got, want)

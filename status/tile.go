@@ -89,10 +89,7 @@ func holders(p *Pool, id string) (list []tile, unknown string) {
 	}
 	switch {
 	case others > 0:
-		unknown = fmt.Sprintf("Of %s more it is not known who has taken them, and when: that was before anybody watched.", plural(others, "connection"))
-		if known == nil {
-			unknown = fmt.Sprintf("Of %s it is not known yet who has taken them, and when: that was before anybody watched.", plural(others, "connection"))
-		}
+		unknown = "Leases of which it is not known who took them, and when, since nobody watched: " + grouped(others) + "."
 	case known == nil:
 		unknown = "No connection is in use."
 	}

@@ -67,9 +67,9 @@ func TestHolders(t *testing.T) {
 	}{
 		{nil, nil, "No connection is in use."},
 		{[]Conn{idle}, nil, "No connection is in use."},
-		{[]Conn{held(1, 0), held(2, 0)}, nil, "Of 2 connections it is not known yet"},
+		{[]Conn{held(1, 0), held(2, 0)}, nil, "Leases of which it is not known who took them, and when, since nobody watched: 2."},
 		{[]Conn{held(1, 1), held(2, 3), idle, held(3, 2)}, []uint64{2, 3, 1}, ""},
-		{[]Conn{held(1, 1), held(2, 0)}, []uint64{1}, "Of 1 connection more"},
+		{[]Conn{held(1, 1), held(2, 0)}, []uint64{1}, "Leases of which it is not known who took them, and when, since nobody watched: 1."},
 		{[]Conn{held(1, 1), held(2, 2), held(3, 3), held(4, 4), held(5, 5), held(6, 6)}, []uint64{6, 5, 4, 3, 2}, ""},
 	} {
 		list, unknown := holders(&Pool{Connections: c.conns}, "p")
