@@ -35,8 +35,9 @@ the default settings of database/sql new ones all the time.
 
 The JSON document has the fields dsn, driver, adapter, workers, duration_seconds and
 runs: a list of name, operations, operations_per_second, errors, first_error,
-connections_opened, latency_seconds (mean, p50, p90, p99, max) and histogram (a list
-of below_seconds and count); and error and problems where there are some.
+connections_opened, latency_seconds (mean, p50, p90, p99, max), histogram (a list of
+below_seconds and count), took_seconds and, where it ended early, cut_short; and error
+and problems where there are some.
 
 Exit code 1: the DSN has a mistake, or an operation failed.
 `,

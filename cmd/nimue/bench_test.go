@@ -12,8 +12,10 @@ import (
 
 func TestBench(t *testing.T) {
 	for name, dsn := range map[string]func(t *testing.T) string{
-		"sqlite":   func(t *testing.T) string { return sqliteFile(t) + "&pool_max_conns=3" },
-		"postgres": func(t *testing.T) string { return "pgx:" + servers.SharedPostgres(t).URL("postgres") + "&pool_max_conns=3" },
+		"sqlite": func(t *testing.T) string { return sqliteFile(t) + "&pool_max_conns=3" },
+		"postgres": func(t *testing.T) string {
+			return "pgx:" + servers.SharedPostgres(t).URL("postgres") + "&pool_max_conns=3"
+		},
 		"mariadb": func(t *testing.T) string {
 			return "mysql:" + servers.SharedMariaDB(t).DSN(servers.MariaDBDatabase) + "?pool_max_conns=3"
 		},

@@ -116,8 +116,8 @@ func showExplanation(c *console, e *nimue.Explanation, facts *serverFacts, warni
 	fmt.Fprintf(c.out, "  adapter       %s\n", cmp.Or(e.Adapter, "none"))
 	if facts != nil {
 		showServer(c, facts, 16)
-		if most, _ := facts.limit(); most > 0 {
-			c.indented("  room", fmt.Sprintf("for %d pools of this size, if nobody else connects", most/e.Config.MaxConns), 16)
+		if room := roomFor(e, facts); room != "" {
+			c.indented("  room", room, 16)
 		}
 	}
 	for _, group := range []struct {
@@ -144,6 +144,19 @@ func showExplanation(c *console, e *nimue.Explanation, facts *serverFacts, warni
 			fmt.Fprintf(c.out, "  %s%s\n", mark, line)
 			mark = "  "
 		}
+	}
+}
+
+// roomFor says how many pools of this size the server has room for, if for any.
+func roomFor(e *nimue.Explanation, f *serverFacts) string {
+	most, _ := f.limit()
+	switch n := most / e.Config.MaxConns; n {
+	case 0:
+		return ""
+	case 1:
+		return "for one pool of this size, if nobody else connects"
+	default:
+		return fmt.Sprintf("for %d pools of this size, if nobody else connects", n)
 	}
 }
 

@@ -183,6 +183,16 @@ func TestWarningsOfPostgres(t *testing.T) {
 	}
 }
 
+func TestRoom(t *testing.T) {
+	dsn := "pgx:" + servers.SharedPostgres(t).URL("postgres") // a superuser's
+	for size, text := range map[int]string{30: "room          for 3 pools of this size", 51: "room          for one pool of this size"} {
+		runWith(t, "explain", "-server", fmt.Sprint(dsn, "&pool_max_conns=", size)).wants(t, exitFine, text)
+	}
+	if r := runWith(t, "explain", "-server", dsn+"&pool_max_conns=101"); strings.Contains(r.out, "  room  ") {
+		t.Errorf("there is no room:\n%s", r.out)
+	}
+}
+
 func TestWarningsOfPgBouncer(t *testing.T) {
 	bouncer := servers.PgBouncer(t, servers.SharedPostgres(t))
 	dsn := "pgx:" + bouncer.URL("postgres")

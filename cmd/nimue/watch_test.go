@@ -301,21 +301,25 @@ func TestWatchARealPool(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	conn, err := db.Conn(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if err := conn.PingContext(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	mux := http.NewServeMux()
 	mux.Handle("/ops/", status.Handler(status.Pools(func() []*pool.Pool { return []*pool.Pool{nimue.PoolOf(db)} })))
 	server := httptest.NewServer(mux)
 	defer server.Close()
-	runWith(t, "watch", "-once", server.URL+"/ops/").wants(t, exitFine, "\nreal  ", " 1 in use, 0 idle of 3", "0 waiting")
+	runWith(t, "watch", "-once", server.URL+"/ops/").wants(t, exitFine, "\nreal  ready\n", " 0 in use, 0 idle of 3", "0 waiting")
+
+	// From here on somebody watches, so that holders are known.
+	rows, err := db.QueryContext(t.Context(), "SELECT 'hunter2' UNION ALL SELECT 'x'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	r := runWith(t, "watch", "-once", server.URL+"/ops/")
+	r.wants(t, exitFine, " 1 in use, 0 idle of 3", "nimue.TestWatchARealPool watch_test.go:", "SELECT '#####' UNION ALL SELECT", "connected in ")
+	if strings.Contains(r.out, "hunter2") {
+		t.Errorf("a literal is shown:\n%s", r.out)
+	}
 	var report status.Report
-	r := runWith(t, "watch", "-json", server.URL+"/ops")
+	r = runWith(t, "watch", "-json", server.URL+"/ops")
 	if err := json.Unmarshal([]byte(r.out), &report); err != nil || report.Pools[0].Name != "real" {
 		t.Errorf("%v in %s", err, r.all())
 	}
