@@ -15,7 +15,8 @@ type Explanation struct {
 	// inner driver.
 	Adapter string
 	// Config is what a pool of this DSN runs with: defaults are filled in, and
-	// the adapter has had its say.
+	// the adapter has had its say. Its SQL is as the DSN has it, so there may be
+	// a secret in it, unlike in Settings.
 	Config pool.Config
 	// Settings are all parameters there are, in the order of the documentation.
 	Settings []Setting

@@ -34,14 +34,12 @@ Exit code 1: the DSN has a mistake; with -server, the server cannot be reached; 
 -strict, there is a warning.
 `,
 	prepare: func(f *flags) action {
-		var o explainOptions
 		asked := f.toggle("server", false, "ask the server too")
 		timeout := f.duration("timeout", 10*time.Second, time.Millisecond, time.Hour, "`time` that -server may take")
 		strict := f.toggle("strict", false, "exit with 1 if there is a warning")
 		asJSON := f.toggle("json", false, "print a JSON document")
 		return func(ctx context.Context, c *console, dsn string) error {
-			o = explainOptions{server: *asked, timeout: *timeout, strict: *strict, json: *asJSON}
-			return explain(ctx, c, dsn, o)
+			return explain(ctx, c, dsn, explainOptions{server: *asked, timeout: *timeout, strict: *strict, json: *asJSON})
 		}
 	},
 }

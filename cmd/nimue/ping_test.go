@@ -72,6 +72,7 @@ func TestPingWithoutPings(t *testing.T) {
 // pool_init_sql is run on it.
 func TestPingHeedsTheDSN(t *testing.T) {
 	runWith(t, "ping", "-n", "1", sqliteFile(t)+"&pool_min_conns=5&pool_max_idle_conns=6&pool_name=x").wants(t, exitFine, "SQLite")
+	runWith(t, "ping", "-n", "1", sqliteFile(t)+"&pool_max_waiters=0&pool_max_conn_uses=1&pool_lease=transaction").wants(t, exitFine, "SQLite")
 	runWith(t, "ping", sqliteFile(t)+"&pool_init_sql=SELECT+nonsense").wants(t, exitBad, "no such column: nonsense")
 }
 

@@ -114,7 +114,7 @@ func openOne(e *nimue.Explanation, timeout time.Duration) (*single, error) {
 	dsn.Pool.Name, dsn.Named = e.DSN.Pool.Name, false // shares with nobody
 	connector, err := nimue.OpenConnector(dsn.Format(), func(c *pool.Config) {
 		c.MaxConns, c.MinConns, c.MinIdleConns, c.MaxIdleConns, c.InitConns = 1, 0, 0, 0, pool.None
-		c.OutageGrace = pool.None
+		c.MaxWaiters, c.OutageGrace = 0, pool.None
 		c.ConnectTimeout = min(c.WithDefaults().ConnectTimeout, timeout)
 		c.CheckOnAcquire = pool.CheckNever
 		s.time(c)
