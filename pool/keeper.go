@@ -94,14 +94,18 @@ func (p *Pool) round(now time.Duration) time.Duration {
 		p.setTracking(cfg)
 	}
 	p.findLeaks(now, cfg)
+	if now >= p.recycle {
+		p.recycle = p.nextRecycling(cfg)
+		p.renewAll()
+	}
 	p.expireConns(now, cfg)
 	p.expireIdle(now, cfg)
 	p.verifyDue(now, cfg)
 	p.forgetLost(now, cfg)
 	p.serve()
-	next := never
+	next := p.recycle
 	if p.tracking.Load() && p.observeUntil > now {
-		next = p.observeUntil
+		next = min(next, p.observeUntil)
 	}
 	for _, c := range p.all {
 		next = min(next, p.due(c, cfg, now))
@@ -171,6 +175,27 @@ func (p *Pool) expireConns(now time.Duration, cfg *Config) {
 	if p.replacing > 0 && p.total() >= cfg.MaxConns && p.connecting+p.closingN == 0 {
 		p.makeRoom()
 	}
+}
+
+// clockTime reads a time of day.
+func clockTime(text string) (hour, minute int, ok bool) {
+	t, err := time.Parse("15:04", text)
+	return t.Hour(), t.Minute(), err == nil && len(text) == len("15:04")
+}
+
+// nextRecycling is when Config.RecycleAt comes next. Where a change of the clocks
+// leaves that time of day out, it is an hour later, as time.Date has it.
+func (p *Pool) nextRecycling(cfg *Config) time.Duration {
+	hour, minute, ok := clockTime(cfg.RecycleAt)
+	if !ok {
+		return never
+	}
+	now := time.Now()
+	at := time.Date(now.Year(), now.Month(), now.Day(), hour, minute, 0, 0, time.Local)
+	if !at.After(now) {
+		at = time.Date(now.Year(), now.Month(), now.Day()+1, hour, minute, 0, 0, time.Local)
+	}
+	return p.now() + at.Sub(now)
 }
 
 // markReplaced has c go once its replacement is there.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nimue-go/nimue/pool"
@@ -37,7 +38,7 @@ func readPool(p *pool.Pool) Pool {
 	return Pool{
 		Name: s.Name, Health: Health{h.State.String(), h.Reason},
 		Since: s.Since, At: s.At, Closed: s.Closed, Suspended: s.Suspended, Waiting: s.Waiting,
-		Conns: Conns{s.MaxConns, s.Total, s.InUse, s.Idle, s.Connecting, s.Verifying, s.Closing},
+		Conns: Conns{Max: s.MaxConns, Total: s.Total, InUse: s.InUse, Idle: s.Idle, Connecting: s.Connecting, Verifying: s.Verifying, Closing: s.Closing},
 		Peaks: Peaks{Peak(s.PeakTotal), Peak(s.PeakInUse), Peak(s.PeakWaiting)},
 
 		Outage:   readOutage(s.Outage),
@@ -69,9 +70,12 @@ func readCounters(c *pool.Counters) Counters {
 		}
 	}
 	return Counters{
-		c.Acquires, c.Waits, Seconds(c.WaitTime), c.Timeouts, c.Canceled, c.Exhausted, c.Failed, c.Connects, c.ConnectErrors,
-		c.Verifications, c.VerifyErrors, c.Resets, c.Retries, c.StmtHits, c.StmtMisses, c.Leaks, c.LeaksReturned, c.LeaksTaken,
-		c.RowsCollected, c.EventsLost, retired,
+		Acquires: c.Acquires, Waits: c.Waits, WaitTime: Seconds(c.WaitTime),
+		Timeouts: c.Timeouts, Canceled: c.Canceled, Exhausted: c.Exhausted, Failed: c.Failed,
+		Connects: c.Connects, ConnectErrors: c.ConnectErrors, Verifications: c.Verifications, VerifyErrors: c.VerifyErrors,
+		Resets: c.Resets, Retries: c.Retries, StmtHits: c.StmtHits, StmtMisses: c.StmtMisses,
+		Leaks: c.Leaks, LeaksReturned: c.LeaksReturned, LeaksTaken: c.LeaksTaken, RowsCollected: c.RowsCollected,
+		EventsLost: c.EventsLost, Retired: retired,
 	}
 }
 
@@ -91,7 +95,7 @@ func readErrors(last *[pool.NumErrorKinds]pool.LastError) []LastError {
 	r := []LastError{}
 	for kind, e := range last {
 		if e.Err != nil {
-			r = append(r, LastError{pool.ErrorKind(kind).String(), e.Err.Error(), e.At})
+			r = append(r, LastError{pool.ErrorKind(kind).String(), clip(e.Err.Error()), e.At})
 		}
 	}
 	slices.SortFunc(r, func(a, b LastError) int { return b.At.Compare(a.At) })
@@ -101,20 +105,31 @@ func readErrors(last *[pool.NumErrorKinds]pool.LastError) []LastError {
 func readConns(conns []pool.ConnInfo) []Conn {
 	r := make([]Conn, len(conns))
 	for i, c := range conns {
-		r[i] = Conn{
-			ID: c.ID, State: c.State, Age: Seconds(c.Age), Idle: Seconds(c.Idle), Uses: c.Uses, Verified: Seconds(c.Verified),
-			Expires: Seconds(c.Expires), Doubted: c.Doubted, Held: Seconds(c.Held), Leaked: c.Leaked, Stack: c.Stack, Statement: c.Statement,
-		}
+		r[i] = readConn(c)
 	}
 	return r
+}
+
+func readConn(c pool.ConnInfo) Conn {
+	return Conn{
+		ID: c.ID, State: c.State, Age: Seconds(c.Age), Idle: Seconds(c.Idle), Uses: c.Uses, Verified: Seconds(c.Verified),
+		Expires: Seconds(c.Expires), Doubted: c.Doubted, Held: Seconds(c.Held), Leaked: c.Leaked, Stack: c.Stack, Statement: clip(c.Statement),
+	}
 }
 
 func readHistory(samples []pool.Sample) []Sample {
 	r := make([]Sample, len(samples))
 	for i, s := range samples {
-		r[i] = Sample{s.At, s.Total, s.Idle, s.InUse, s.Waiting, s.Acquires, s.Waits, Seconds(s.WaitTime), s.Timeouts, s.Connects, s.ConnectErrors}
+		r[i] = readSample(s)
 	}
 	return r
+}
+
+func readSample(s pool.Sample) Sample {
+	return Sample{
+		At: s.At, Total: s.Total, Idle: s.Idle, InUse: s.InUse, Waiting: s.Waiting, Acquires: s.Acquires, Waits: s.Waits,
+		WaitTime: Seconds(s.WaitTime), Timeouts: s.Timeouts, Connects: s.Connects, ConnectErrors: s.ConnectErrors,
+	}
 }
 
 func readEvents(events []pool.Event) []Event {
@@ -126,12 +141,23 @@ func readEvents(events []pool.Event) []Event {
 }
 
 func readEvent(e pool.Event) Event {
-	r := Event{At: e.Time, Kind: e.Kind.String(), Conn: e.Conn, Took: Seconds(e.Took), Count: e.Count, Stack: e.Stack, Statement: e.Statement}
+	r := Event{At: e.Time, Kind: e.Kind.String(), Conn: e.Conn, Took: Seconds(e.Took), Count: e.Count, Stack: e.Stack, Statement: clip(e.Statement)}
 	if e.Kind == pool.EventRetired {
 		r.Reason = e.Reason.String()
 	}
 	if e.Err != nil {
-		r.Error = e.Err.Error()
+		r.Error = clip(e.Err.Error())
 	}
 	return r
+}
+
+// longest bounds a statement and an error, in bytes. Statements that insert a
+// thousand rows would make a page of many megabytes, once a second.
+const longest = 2000
+
+func clip(text string) string {
+	if len(text) <= longest {
+		return text
+	}
+	return strings.ToValidUTF8(text[:longest], "") + "…"
 }

@@ -7,7 +7,8 @@
 // # What is served
 //
 //	…/             the page. It is complete without scripts; with them it updates
-//	               itself every second while somebody looks. ?pool=name shows one pool.
+//	               itself every second while somebody looks. ?pool=name shows one
+//	               pool; ?refresh=5 reloads every 5 s where scripts are off.
 //	…/status.json  a [Report]. ?pool=name: of one pool.
 //	…/ready        200 while every pool is ready or degraded, 503 when one is down,
 //	               with the reason; text, or JSON where the request accepts that.

@@ -152,6 +152,30 @@ func TestReadiness(t *testing.T) {
 	}
 }
 
+// Holders are recorded for who looks, and not for an orchestrator that asks every
+// second for years.
+func TestOnlyWhoLooksHasHoldersRecorded(t *testing.T) {
+	for path, want := range map[string]bool{"/": true, "/status.json": true, "/ready": false, "/style.css": false} {
+		p := newPool(t, scripted.Hooks{}, pool.Config{Name: "orders"})
+		h := Handler(only(p))
+		get(t, h, path)
+		l, err := p.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+		var r Report
+		if err := json.Unmarshal(get(t, h, "/status.json").Body.Bytes(), &r); err != nil {
+			t.Fatal(err)
+		}
+		c := r.Pools[0].Connections[0]
+		if recorded := c.Held > 0 && strings.Contains(c.Stack, "TestOnlyWhoLooksHasHoldersRecorded"); recorded != want {
+			t.Errorf("after %s: held %v, taken by\n%s", path, c.Held.Duration(), c.Stack)
+		}
+		l.Release(pool.Clean)
+	}
+}
+
 func TestWorst(t *testing.T) {
 	ready, degraded, down := Pool{Name: "a", Health: Health{State: "ready"}}, Pool{Name: "b", Health: Health{"degraded", "slow"}}, Pool{Name: "c", Health: Health{"down", "gone"}}
 	for _, c := range []struct {

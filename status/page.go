@@ -35,7 +35,6 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"stamp":   func(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") },
 	"ticks":   ticks,
 	"glyph":   glyph,
-	"sub":     func(a, b int) int { return a - b },
 }).Parse(pageText))
 
 // page is what the template renders.

@@ -200,9 +200,9 @@ func roundUp(v float64) float64 {
 
 // minute is one row of the plots' table.
 type minute struct {
-	From                               string
-	InUse, Waiting                     int // the most
-	Acquires, Waits, Timeouts, Refused uint64
+	From                                     string
+	InUse, Waiting                           int // the most
+	Acquires, Waits, Timeouts, ConnectErrors uint64
 }
 
 // minutes tells the history in words and numbers, newest first.
@@ -223,7 +223,7 @@ func minutes(samples []Sample) []minute {
 		m := &list[len(list)-1]
 		m.InUse, m.Waiting = max(m.InUse, s.InUse), max(m.Waiting, s.Waiting)
 		m.Acquires, m.Waits = s.Acquires-before.Acquires, s.Waits-before.Waits
-		m.Timeouts, m.Refused = s.Timeouts-before.Timeouts, s.ConnectErrors-before.ConnectErrors
+		m.Timeouts, m.ConnectErrors = s.Timeouts-before.Timeouts, s.ConnectErrors-before.ConnectErrors
 	}
 	slices.Reverse(list)
 	return list

@@ -156,7 +156,7 @@ type Conn struct {
 	Held      Seconds `json:"held_seconds,omitempty"`
 	Leaked    bool    `json:"leaked,omitempty"`    // held longer than pool_leak_threshold
 	Stack     string  `json:"stack,omitempty"`     // who took it
-	Statement string  `json:"statement,omitempty"` // the latest, literals masked
+	Statement string  `json:"statement,omitempty"` // the latest, literals masked, 2,000 bytes of it
 }
 
 // Sample is the state of a pool at one moment of its history. Counters count

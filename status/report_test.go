@@ -2,11 +2,15 @@ package status
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"reflect"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/nimue-go/nimue/conformance/scripted"
 	"github.com/nimue-go/nimue/pool"
@@ -96,6 +100,68 @@ func TestShapeOfTheJSONIsStable(t *testing.T) {
 	}
 	if string(got)+"\n" != string(want) {
 		t.Errorf("the shape is now\n%s", got)
+	}
+}
+
+// numbered sets every field of v to something else.
+func numbered(v reflect.Value) {
+	for i := range v.NumField() {
+		switch f := v.Field(i); f.Kind() {
+		case reflect.String:
+			f.SetString("text " + strconv.Itoa(i))
+		case reflect.Bool:
+			f.SetBool(true)
+		case reflect.Int, reflect.Int64:
+			f.SetInt(int64(i + 1))
+		case reflect.Uint64:
+			f.SetUint(uint64(i + 1))
+		case reflect.Struct:
+			f.Set(reflect.ValueOf(noon))
+		}
+	}
+}
+
+// What a pool tells is all in the report, under the same names: a counter that is
+// added there must be added here.
+func TestReportLeavesNothingOut(t *testing.T) {
+	var counters pool.Counters
+	var sample pool.Sample
+	var conn pool.ConnInfo
+	numbered(reflect.ValueOf(&counters).Elem())
+	numbered(reflect.ValueOf(&sample).Elem())
+	numbered(reflect.ValueOf(&conn).Elem())
+	for _, pair := range [][2]any{{counters, readCounters(&counters)}, {sample, readSample(sample)}, {conn, readConn(conn)}} {
+		from, to := reflect.ValueOf(pair[0]), reflect.ValueOf(pair[1])
+		for i := range from.NumField() {
+			name := from.Type().Field(i).Name
+			if name == "Retired" { // by name here
+				continue
+			}
+			shown := to.FieldByName(name)
+			if !shown.IsValid() {
+				t.Errorf("%T.%s is not in %T", pair[0], name, pair[1])
+				continue
+			}
+			if got, want := fmt.Sprint(shown.Interface()), fmt.Sprint(from.Field(i).Interface()); shown.Kind() != reflect.Int64 && got != want {
+				t.Errorf("%T.%s is shown as %s, want %s", pair[0], name, got, want)
+			} else if shown.Kind() == reflect.Int64 && shown.Int() != from.Field(i).Int() {
+				t.Errorf("%T.%s is shown as %d, want %d", pair[0], name, shown.Int(), from.Field(i).Int())
+			}
+		}
+	}
+	counters.Retired[pool.ReasonLifetime] = 7
+	if retired := readCounters(&counters).Retired; len(retired) != 1 || retired[pool.ReasonLifetime.String()] != 7 {
+		t.Errorf("retirements are %v", retired)
+	}
+}
+
+func TestLongTextsAreClipped(t *testing.T) {
+	short, long := strings.Repeat("ä", longest/2), "x"+strings.Repeat("ä", longest)
+	if clip(short) != short {
+		t.Error("a text was clipped that needs not be")
+	}
+	if got := readConn(pool.ConnInfo{Statement: long}).Statement; len(got) > longest+len("…") || !utf8.ValidString(got) || !strings.HasSuffix(got, "ä…") {
+		t.Errorf("%d bytes became %d, with %q at the end", len(long), len(got), got[len(got)-8:])
 	}
 }
 

@@ -22,6 +22,8 @@ type setting struct {
 	none bool
 	// unset is how the field's zero value is written, if not as 0.
 	unset string
+	// plain: it is a text, and not SQL.
+	plain bool
 	// limit: it is offered to be changed while the pool runs.
 	limit bool
 }
@@ -38,6 +40,7 @@ var settings = []setting{
 	{name: "pool_max_conn_lifetime_jitter", at: func(c *pool.Config) any { return &c.MaxConnLifetimeJitter }, zero: "no jitter", none: true},
 	{name: "pool_max_conn_idle_time", at: func(c *pool.Config) any { return &c.MaxConnIdleTime }, zero: "no limit", none: true, limit: true},
 	{name: "pool_max_conn_uses", at: func(c *pool.Config) any { return &c.MaxConnUses }, zero: "no limit"},
+	{name: "pool_recycle_at", at: func(c *pool.Config) any { return &c.RecycleAt }, plain: true},
 	{name: "pool_acquire_timeout", at: func(c *pool.Config) any { return &c.AcquireTimeout }, zero: "only the caller's context", none: true, limit: true},
 	{name: "pool_max_waiters", at: func(c *pool.Config) any { return &c.MaxWaiters }, zero: "nobody waits", none: true, unset: "unlimited", limit: true},
 	{name: "pool_connect_timeout", at: func(c *pool.Config) any { return &c.ConnectTimeout }, limit: true},
@@ -56,7 +59,7 @@ var settings = []setting{
 	{name: "pool_leak_reclaim", at: func(c *pool.Config) any { return &c.LeakReclaim }, zero: "off", limit: true},
 }
 
-// readSettings lists the settings in force; SQL that is not set is left out.
+// readSettings lists the settings in force; texts that are not set are left out.
 func readSettings(cfg pool.Config) []Setting {
 	list := []Setting{}
 	for _, s := range settings {
@@ -71,7 +74,7 @@ func readSettings(cfg pool.Config) []Setting {
 	return list
 }
 
-// texts writes the setting's values, of which only SQL can have any number but one.
+// texts writes the setting's values, of which only a text can have any number but one.
 func (s setting) texts(cfg *pool.Config) []string {
 	var texts []string
 	switch v := s.at(cfg).(type) {
@@ -91,7 +94,9 @@ func (s setting) texts(cfg *pool.Config) []string {
 	case *pool.LeaseMode:
 		return []string{map[pool.LeaseMode]string{pool.LeaseSession: "session", pool.LeaseTransaction: "transaction"}[*v]}
 	case *string:
-		if *v != "" {
+		if s.plain && *v != "" {
+			texts = append(texts, *v)
+		} else if *v != "" {
 			texts = append(texts, maskSQL(*v))
 		}
 	case *[]string:

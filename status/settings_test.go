@@ -41,7 +41,7 @@ func TestSettingsReadAsInADSN(t *testing.T) {
 	for text, want := range map[string]string{
 		"pool_max_conns=7": "7", "pool_max_idle_conns=0": "0 keep none", "pool_max_waiters=0": "0 nobody waits", "pool_max_waiters=unlimited": "unlimited",
 		"pool_max_conn_lifetime=90m": "1h30m", "pool_max_conn_idle_time=0": "0 no limit", "pool_ping_timeout=250us": "250us",
-		"pool_check_on_acquire=never": "never", "pool_order=fifo": "fifo", "pool_lease=transaction": "transaction", "pool_auto_prepare=on": "on", "pool_reset_sql=DISCARD+ALL": "DISCARD ALL",
+		"pool_check_on_acquire=never": "never", "pool_order=fifo": "fifo", "pool_recycle_at=03:30": "03:30", "pool_lease=transaction": "transaction", "pool_auto_prepare=on": "on", "pool_reset_sql=DISCARD+ALL": "DISCARD ALL",
 		"pool_health_query=SELECT+1": "SELECT #", "pool_stmt_cache=0": "0 none", "pool_acquire_timeout=0": "0 only the caller's context",
 		"pool_init_sql=SET+role+TO+'root'": "SET role TO '#####'",
 	} {

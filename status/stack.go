@@ -9,7 +9,7 @@ import (
 // between are the packages that stand between an application and its connection:
 // a lease's holder is the first function that belongs to none of them.
 var between = []string{
-	"runtime", "runtime/debug", "database/sql", "database/sql/driver", "sync", "testing",
+	"runtime", "runtime/debug", "database/sql",
 	"github.com/nimue-go/nimue", "github.com/nimue-go/nimue/pool", "github.com/nimue-go/nimue/query", "github.com/nimue-go/nimue/tx",
 }
 

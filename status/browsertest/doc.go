@@ -3,9 +3,9 @@
 // its own so that nobody who uses nimue downloads what drives a browser.
 //
 //	go test .
-//	go test . -run Screenshots -screenshots ../../docs/images
+//	go test . -run Screenshots -screenshots ../../docs/images -fill 10m -timeout 15m
 //
-// The second renews the pictures in the README. Where Chromium is missing, the
+// The second renews the pictures in the README, with plots that are full. Where Chromium is missing, the
 // tests are skipped with a text that says what to install; with the environment
 // variable NIMUE_REQUIRE_SERVERS set they fail instead.
 package browsertest
