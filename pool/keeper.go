@@ -317,13 +317,12 @@ func (p *Pool) due(c *conn, cfg *Config, now time.Duration) time.Duration {
 	if p.spareable(cfg) || c.state != idle {
 		soonest(used, cfg.MaxConnIdleTime)
 	}
-	if !c.canVerify(cfg) {
-		return at
-	}
-	if alive+cfg.HealthCheckPeriod > now { // else it is overdue: see verifyDue
+	if c.canVerify(cfg) && alive+cfg.HealthCheckPeriod > now { // else it is overdue: see verifyDue
 		soonest(alive, cfg.HealthCheckPeriod)
 	}
-	if cfg.CheckOnAcquire == CheckAuto && !c.stale {
+	// To stamp returns and to find what is stale. A period that began with a return
+	// that was stamped late would come to twice its length.
+	if !c.stale && (at < never || c.canVerify(cfg)) {
 		soonest(alive, freshFor)
 	}
 	return at

@@ -106,7 +106,8 @@ func (p *Pool) finishRevoked(l Lease) {
 }
 
 // returned notes that c was used. It reads the clock only at a connection's first
-// return since the keeper's last round; later ones are stamped by the keeper.
+// return since the keeper's last round; later ones are stamped by the keeper, who
+// is therefore to come soon.
 func (p *Pool) returned(c *conn, o Outcome) {
 	c.order = p.moment.Add(1)
 	c.stale = false
@@ -117,6 +118,7 @@ func (p *Pool) returned(c *conn, o Outcome) {
 		c.touched = true
 	} else {
 		c.stamp, c.lastUsed, c.touched = p.tick, p.now(), false
+		p.wakeBy(c.lastUsed + freshFor)
 	}
 }
 
