@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"net"
+	"weak"
 
 	"github.com/nimue-go/nimue/internal/txguard"
 	"github.com/nimue-go/nimue/pool"
@@ -32,6 +33,10 @@ type Conn struct {
 	lost  bool // the connection went with its transaction: see mortalTx
 	use   use
 
+	spare   weak.Pointer[handedRows] // for the next query: see collect.go
+	alone   *openRows                // rows that are all that the lease was taken for
+	orphans orphans
+
 	saved []driver.NamedValue // the operation's arguments as they came
 	text  sqlText             // of the latest statement, nearly always the next one's, too
 }
@@ -46,8 +51,8 @@ type use struct {
 	tx      bool            // BeginTx has succeeded
 	open    bool            // rows or a transaction were handed out, unwrapped
 	failed  bool            // an operation has ended with an error
-	pinned  bool            // by the context of the latest operation; of handles that share
-	rows    int             // open ones, likewise
+	pinned  bool            // by the context of the latest operation, of a handle that shares
+	rows    int             // open ones
 	ctx     context.Context // of the latest operation
 	sent    uint64          // what had been sent when it began
 	outcome pool.Outcome
@@ -81,8 +86,16 @@ var (
 func (c *Conn) begin(ctx context.Context) (driver.Conn, error) {
 	switch {
 	case c.held:
-		if !c.lease.Enter() { // Shutdown took it away
+		if c.alone != nil {
+			if err := c.joined(); err != nil {
+				return nil, err
+			}
+		}
+		if !c.lease.Enter() { // Shutdown took it away, or it was held for too long
 			return nil, c.lease.Err()
+		}
+		if c.use.open && c.orphans.some.Load() {
+			c.closeOrphans()
 		}
 	case c.closed:
 		return nil, driver.ErrBadConn
@@ -224,6 +237,9 @@ func (c *Conn) release() {
 			o |= pool.Suspicious
 		}
 	}
+	if u.open && c.orphans.some.Load() {
+		c.closeOrphans()
+	}
 	c.held = false
 	c.use = use{}
 	c.lease.Park(o)
@@ -300,7 +316,7 @@ func (c *Conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 		rows, err := queryer.QueryContext(ctx, query, converted)
 		c.noteTx(query, err)
 		if err == nil {
-			rows = c.opened(rows)
+			rows = c.opened(rows, nil, query)
 		}
 		if again, err := c.end(err); !again {
 			return rows, err

@@ -183,54 +183,17 @@ func TestFailedStatementIsPreparedAgain(t *testing.T) {
 	})
 }
 
-// TestInnerRowsAndTxAreNotWrapped where nothing needs it, so that nothing that
-// they can do is lost.
-func TestInnerRowsAndTxAreNotWrapped(t *testing.T) {
+// The inner driver's transaction is what database/sql gets.
+func TestInnerTxIsNotWrapped(t *testing.T) {
 	bubble(t, pool.Config{}, scripted.Hooks{}, func(t *testing.T, f fixture) {
 		h := f.handle(t)
-		defer h.Close()
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		isInner := func(what string, rows driver.Rows, err error, want bool) {
-			t.Helper()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, ok := rows.(*scripted.Rows); ok != want {
-				t.Errorf("%s: the rows are a %T", what, rows)
-			}
-			if err := rows.Close(); err != nil {
-				t.Error(err)
-			}
-		}
-		stmt, err := h.PrepareContext(ctx, "SELECT")
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.IsValid()
-		prepared := func(what string, want bool) {
-			t.Helper()
-			rows, err := stmt.(driver.StmtQueryContext).QueryContext(ctx, nil)
-			isInner(what, rows, err, want)
-		}
-		rows, err := h.QueryContext(ctx, "SELECT", nil)
-		isInner("plain query", rows, err, true)
-		h.IsValid()
-		prepared("prepared query", true)
-		h.IsValid()
-		prepared("prepared query of a new lease", true)
-		h.IsValid()
-
-		tx, err := h.BeginTx(ctx, driver.TxOptions{})
+		tx, err := h.BeginTx(t.Context(), driver.TxOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, ok := tx.(*scripted.Tx); !ok {
 			t.Errorf("the transaction is a %T", tx)
 		}
-		rows, err = h.QueryContext(ctx, "SELECT", nil)
-		isInner("plain query in a transaction", rows, err, true)
-		prepared("prepared query in a transaction", false) // it may be asked again while open
 		if err := tx.Commit(); err != nil {
 			t.Error(err)
 		}

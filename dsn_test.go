@@ -201,8 +201,8 @@ func TestNearMisses(t *testing.T) {
 		"pool_max_connection_idle_time": "pool_max_conn_idle_time", "pool_health_check_interval": "pool_health_check_period",
 		"pool_init_sqls": "pool_init_sql", "pool_nane": "pool_name", "pool_loglevel": "pool_log_level", "pool_timeout": "pool_acquire_timeout",
 		// Of later versions, and unlike anything of this one.
-		"pool_recycle_at": "",
-		"pool_":           "", "pool_x": "", "pool_foo": "", "pool_" + strings.Repeat("max", 99): "",
+
+		"pool_": "", "pool_x": "", "pool_foo": "", "pool_" + strings.Repeat("max", 99): "",
 	} {
 		got := ""
 		if p := nearestParameter(key); p != nil {

@@ -1,8 +1,6 @@
 package nimue
 
 import (
-	"database/sql/driver"
-	"io"
 	"strings"
 
 	"github.com/nimue-go/nimue/internal/txguard"
@@ -30,32 +28,6 @@ func refusalBy(guard *txguard.Guard, query string) error {
 	}
 	return guard.Refusal()
 }
-
-// guardedRows are the rows of a query in a transaction that has a guard, which must
-// see their errors too: a deadlock is often found after the first row, and QueryRow
-// and a loop without Err hide what ended them.
-type guardedRows struct {
-	watchedRows
-	failed func(error)
-}
-
-// note passes an error on and shows it to the guard. Only io.EOF itself means the
-// end to database/sql, too; a wrapped one is a broken connection.
-func (r *guardedRows) note(err error) error {
-	if err != nil && err != io.EOF {
-		r.failed(err)
-	}
-	return err
-}
-
-// Next is the inner rows'.
-func (r *guardedRows) Next(dest []driver.Value) error { return r.note(r.Rows.Next(dest)) }
-
-// NextResultSet is the inner rows'.
-func (r *guardedRows) NextResultSet() error { return r.note(r.watchedRows.NextResultSet()) }
-
-// Close is the inner rows'.
-func (r *guardedRows) Close() error { return r.note(r.watchedRows.Close()) }
 
 // rollsBackTo tells whether SQL text begins with ROLLBACK TO a savepoint.
 func rollsBackTo(query string) bool {

@@ -157,25 +157,6 @@ func TestGuardSeesErrorsOfRows(t *testing.T) {
 	}
 }
 
-// Without a guard, rows of a query are the inner driver's own.
-func TestRowsWithoutGuardAreNotWrapped(t *testing.T) {
-	want := &troubledRows{}
-	connector, err := nimue.NewConnector(rowsConnector{scripted.New(scripted.Hooks{}), func() driver.Rows { return want }}, pool.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer connector.Close()
-	handle, err := connector.Connect(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer handle.Close()
-	rows, err := handle.(driver.QueryerContext).QueryContext(t.Context(), "SELECT", nil)
-	if err != nil || rows != want {
-		t.Errorf("rows %T, %v", rows, err)
-	}
-}
-
 // What follows a failure is refused, but for the way back to a savepoint.
 func TestGuardLetsRollbackToPass(t *testing.T) {
 	hooks := scripted.Hooks{Exec: func(_ context.Context, _ *scripted.Conn, query string, _ []driver.NamedValue) error {

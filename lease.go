@@ -41,7 +41,6 @@ func (c *Conn) rowsClosed(err error) {
 		c.use.failed = true
 		c.use.outcome |= c.judge(err)
 	}
-	c.use.rows--
 	c.maybeOpen()
 }
 
@@ -87,33 +86,4 @@ func (t *sharedTx) ended(err error) {
 		c.use.outcome |= c.judge(err) | pool.OpenTx
 	}
 	c.maybeOpen()
-}
-
-// opened notes that a query has returned rows, and has them watched by whoever
-// needs to.
-func (c *Conn) opened(rows driver.Rows) driver.Rows {
-	c.use.open = true
-	rows = c.guardRows(rows)
-	if c.shares {
-		c.use.rows++
-		rows = c.shareRows(rows)
-	}
-	return rows
-}
-
-// sharedRows are the rows of a handle that shares.
-type sharedRows struct {
-	watchedRows
-	conn *Conn
-}
-
-// Close closes the inner rows, and gives the connection back if nothing else is
-// open.
-func (r *sharedRows) Close() error {
-	err := r.watchedRows.Close()
-	if r.conn != nil {
-		r.conn.rowsClosed(err)
-		r.conn = nil
-	}
-	return err
 }

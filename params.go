@@ -74,6 +74,9 @@ var parameters = []*parameter{
 	number("pool_max_conn_uses", "MaxConnUses", "0", 0, pool.MostUses,
 		func(c *pool.Config) *int { return &c.MaxConnUses },
 		"leases after which a connection is retired; 0: no limit"),
+	clock("pool_recycle_at", "RecycleAt",
+		func(c *pool.Config) *string { return &c.RecycleAt },
+		"a time of day, as `HH:MM` in local time, at which every connection is replaced, a few at a time"),
 	delay("pool_acquire_timeout", "AcquireTimeout", pool.DefaultAcquireTimeout, 0,
 		func(c *pool.Config) *time.Duration { return &c.AcquireTimeout },
 		"longest wait for a connection; 0: only the caller's context ends it"),
@@ -254,6 +257,23 @@ func toggle(key, field string, at func(*pool.Config) *bool, doc string) *paramet
 	p.texts = func(d *DSN) []string {
 		if *at(&d.Pool) {
 			return []string{"on"}
+		}
+		return nil
+	}
+	return p
+}
+
+// clock is a parameter that holds a time of day.
+func clock(key, field string, at func(*pool.Config) *string, doc string) *parameter {
+	p := &parameter{key: key, field: field, def: "–", doc: doc, want: "a time of day as HH:MM, from 00:00 to 23:59"}
+	p.parse = func(d *DSN, text string) (string, bool) {
+		*at(&d.Pool) = text
+		_, err := time.Parse("15:04", text)
+		return "", err == nil && len(text) == len("15:04")
+	}
+	p.texts = func(d *DSN) []string {
+		if text := *at(&d.Pool); text != "" {
+			return []string{text}
 		}
 		return nil
 	}

@@ -2,55 +2,27 @@
 
 package nimue
 
-import (
-	"database/sql/driver"
+import "database/sql/driver"
 
-	"github.com/nimue-go/nimue/pool"
-)
-
-// watchRows wraps rows to see when they are closed. Rows that scan their columns
-// themselves need a wrapper that does too, since database/sql goes another way
-// with those, and one that does not for the others.
-func watchRows(rows driver.Rows, lease pool.Lease, s *pool.Stmt) driver.Rows {
-	watched := &watchedRows{rows, lease, s}
-	if scanner, ok := rows.(driver.RowsColumnScanner); ok {
-		return &watchedScanner{watched, scanner}
+// asInner is r in the form that database/sql expects of its inner rows. Those that
+// scan their columns themselves need a wrapper that does too, since database/sql
+// goes another way with those, and one that does not for the others.
+func asInner(r *handedRows) driver.Rows {
+	if scanner, ok := r.Rows.(driver.RowsColumnScanner); ok {
+		return &handedScanner{r, scanner}
 	}
-	return watched
+	return r
 }
 
-type watchedScanner struct {
-	*watchedRows
+type handedScanner struct {
+	*handedRows
 	scanner driver.RowsColumnScanner
 }
 
 // NextRow is the inner rows'.
-func (r *watchedScanner) NextRow() error { return r.scanner.NextRow() }
+func (r *handedScanner) NextRow() error { return r.open.note(r.scanner.NextRow()) }
 
-// ScanColumn is the inner rows'.
-func (r *watchedScanner) ScanColumn(ctx driver.ScanContext, index int, dest any) error {
-	return r.scanner.ScanColumn(ctx, index, dest)
-}
-
-// shareRows wraps rows to see when a handle that shares may let go. As in watchRows,
-// there is a second wrapper for rows that scan their columns.
-func (c *Conn) shareRows(rows driver.Rows) driver.Rows {
-	shared := &sharedRows{watchedRows{Rows: rows}, c}
-	if scanner, ok := rows.(driver.RowsColumnScanner); ok {
-		return &sharedScanner{shared, scanner}
-	}
-	return shared
-}
-
-type sharedScanner struct {
-	*sharedRows
-	scanner driver.RowsColumnScanner
-}
-
-// NextRow is the inner rows'.
-func (r *sharedScanner) NextRow() error { return r.scanner.NextRow() }
-
-// ScanColumn is the inner rows'.
-func (r *sharedScanner) ScanColumn(ctx driver.ScanContext, index int, dest any) error {
+// ScanColumn is the inner rows'. What it cannot convert, the database has delivered.
+func (r *handedScanner) ScanColumn(ctx driver.ScanContext, index int, dest any) error {
 	return r.scanner.ScanColumn(ctx, index, dest)
 }

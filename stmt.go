@@ -119,11 +119,11 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 			renewed = true
 			continue
 		}
-		if err == nil && watch {
-			rows = watchRows(rows, c.lease, inner)
-		}
 		if err == nil {
-			rows = c.opened(rows)
+			if !watch {
+				inner = nil // it stays busy until the lease ends
+			}
+			rows = c.opened(rows, inner, s.text)
 		}
 		if again, err := c.end(err); !again {
 			return rows, err

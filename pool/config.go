@@ -111,6 +111,10 @@ type Config struct {
 	// MaxConnUses retires a connection after so many leases. 0: no limit.
 	MaxConnUses int
 
+	// RecycleAt, as "HH:MM", is a time of day at which every connection is
+	// replaced, a few at a time, as by Drain: the process's local time. Empty:
+	// never.
+	RecycleAt string
 	// AcquireTimeout bounds a wait for a connection in addition to the
 	// caller's context. Default 30s; None: only the context.
 	AcquireTimeout time.Duration

@@ -77,15 +77,7 @@ func (p *Pool) Drain(ctx context.Context) error {
 		p.mu.Unlock()
 		return &AcquireError{Pool: p.name, Kind: ErrClosed}
 	}
-	p.collect()
-	d := &drainCall{left: len(p.all), all: len(p.all), done: make(chan struct{})}
-	for _, c := range p.all {
-		c.drains = append(c.drains, d)
-		p.markReplaced(c)
-	}
-	if d.left == 0 {
-		p.drainEnded(d)
-	}
+	d := p.renewAll()
 	p.roundAt = 0
 	p.wakeBy(0) // a full pool has to make room first
 	p.serve()
@@ -98,6 +90,20 @@ func (p *Pool) Drain(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return fmt.Errorf("nimue: %s: drain: %d of %d connections are still to be renewed: %w", p.name, d.left, d.all, context.Cause(ctx))
+}
+
+// renewAll has every connection that there is replaced.
+func (p *Pool) renewAll() *drainCall {
+	p.collect()
+	d := &drainCall{left: len(p.all), all: len(p.all), done: make(chan struct{})}
+	for _, c := range p.all {
+		c.drains = append(c.drains, d)
+		p.markReplaced(c)
+	}
+	if d.left == 0 {
+		p.drainEnded(d)
+	}
+	return d
 }
 
 // drainGone notes that c has gone.

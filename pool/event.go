@@ -80,3 +80,32 @@ type ListenerFunc func(Event)
 
 // PoolEvent calls f.
 func (f ListenerFunc) PoolEvent(e Event) { f(e) }
+
+// Listeners makes one Listener of several, which are told everything one after the
+// other; nil ones are left out. Where one panics, those after it are told all the
+// same.
+func Listeners(several ...Listener) Listener {
+	var told listeners
+	for _, l := range several {
+		if l != nil {
+			told = append(told, l)
+		}
+	}
+	switch len(told) {
+	case 0:
+		return nil
+	case 1:
+		return told[0]
+	}
+	return told
+}
+
+// listeners is never empty.
+type listeners []Listener
+
+func (l listeners) PoolEvent(e Event) {
+	if len(l) > 1 {
+		defer l[1:].PoolEvent(e) // even after a panic
+	}
+	l[0].PoolEvent(e)
+}

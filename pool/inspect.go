@@ -111,30 +111,39 @@ const recently = 10 * time.Second
 // Health tells in a word how the pool is, and why.
 func (p *Pool) Health() Health {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	state, format, args := p.condition()
+	p.mu.Unlock()
+	return Health{state, fmt.Sprintf(format, args...)} // the drivers' errors may be slow to say what they are
+}
+
+// condition is Health, its reason not yet put into words. mu must be held.
+func (p *Pool) condition() (HealthState, string, []any) {
 	now, cfg := p.now(), p.settings.Load()
+	say := func(s HealthState, format string, args ...any) (HealthState, string, []any) { return s, format, args }
 	switch o := &p.outage; {
 	case p.closed:
-		return Health{Down, "closed"}
+		return say(Down, "closed")
 	case p.suspended == refusing:
-		return Health{Down, "suspended, and callers are refused"}
+		return say(Down, "suspended, and callers are refused")
 	case o.failures > 0 && p.standing() == 0 && o.permanent:
-		return Health{Down, fmt.Sprintf("the database refuses connections: %v", p.lastErr)}
+		return say(Down, "the database refuses connections: %v", p.lastErr)
 	case o.failures > 0 && p.standing() == 0 && o.over(now, cfg):
-		return Health{Down, fmt.Sprintf("no connect has succeeded for %v: %v", roundWait(now-o.since), p.lastErr)}
+		return say(Down, "no connect has succeeded for %v: %v", roundWait(now-o.since), p.lastErr)
 	case o.failures > 0:
-		return Health{Degraded, fmt.Sprintf("connects have failed for %v: %v", roundWait(now-o.since), p.lastErr)}
+		return say(Degraded, "connects have failed for %v: %v", roundWait(now-o.since), p.lastErr)
 	case p.suspended == waiting:
-		return Health{Degraded, fmt.Sprintf("suspended; %d callers wait", p.queue.len)}
+		return say(Degraded, "suspended; callers waiting: %d", p.queue.len)
 	}
 	if last := p.seen.errs[ErrorAcquire]; last.err != nil && now-last.at < recently {
-		return Health{Degraded, fmt.Sprintf("%v ago: %v", roundWait(now-last.at), last.err)}
+		return say(Degraded, "%v ago: %v", roundWait(now-last.at), last.err)
 	}
-	if p.leaked > 0 {
-		return Health{Degraded, fmt.Sprintf("%d connections have been held for longer than %v", p.leaked, cfg.LeakThreshold)}
+	switch {
+	case p.leaked == 1:
+		return say(Degraded, "a connection has been held for longer than %v", cfg.LeakThreshold)
+	case p.leaked > 1:
+		return say(Degraded, "%d connections have been held for longer than %v", p.leaked, cfg.LeakThreshold)
+	case p.queue.len > 0 && p.leasedN >= cfg.MaxConns:
+		return say(Degraded, "every connection (%d) is in use; callers waiting: %d", cfg.MaxConns, p.queue.len)
 	}
-	if p.queue.len > 0 && p.leasedN >= cfg.MaxConns {
-		return Health{Degraded, fmt.Sprintf("all %d connections are in use and %d callers wait", cfg.MaxConns, p.queue.len)}
-	}
-	return Health{Ready, ""}
+	return say(Ready, "")
 }

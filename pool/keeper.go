@@ -94,14 +94,18 @@ func (p *Pool) round(now time.Duration) time.Duration {
 		p.setTracking(cfg)
 	}
 	p.findLeaks(now, cfg)
+	if now >= p.recycle {
+		p.recycle = p.nextRecycling(cfg)
+		p.renewAll()
+	}
 	p.expireConns(now, cfg)
 	p.expireIdle(now, cfg)
 	p.verifyDue(now, cfg)
 	p.forgetLost(now, cfg)
 	p.serve()
-	next := never
+	next := p.recycle
 	if p.tracking.Load() && p.observeUntil > now {
-		next = p.observeUntil
+		next = min(next, p.observeUntil)
 	}
 	for _, c := range p.all {
 		next = min(next, p.due(c, cfg, now))
@@ -169,8 +173,29 @@ func (p *Pool) expireConns(now time.Duration, cfg *Config) {
 		}
 	}
 	if p.replacing > 0 && p.total() >= cfg.MaxConns && p.connecting+p.closingN == 0 {
-		p.retireReplaced() // no room for one more: so one less, and then the next
+		p.makeRoom()
 	}
+}
+
+// clockTime reads a time of day.
+func clockTime(text string) (hour, minute int, ok bool) {
+	t, err := time.Parse("15:04", text)
+	return t.Hour(), t.Minute(), err == nil && len(text) == len("15:04")
+}
+
+// nextRecycling is when Config.RecycleAt comes next. Where a change of the clocks
+// leaves that time of day out, it is an hour later, as time.Date has it.
+func (p *Pool) nextRecycling(cfg *Config) time.Duration {
+	hour, minute, ok := clockTime(cfg.RecycleAt)
+	if !ok {
+		return never
+	}
+	now := time.Now()
+	at := time.Date(now.Year(), now.Month(), now.Day(), hour, minute, 0, 0, time.Local)
+	if !at.After(now) {
+		at = time.Date(now.Year(), now.Month(), now.Day()+1, hour, minute, 0, 0, time.Local)
+	}
+	return p.now() + at.Sub(now)
 }
 
 // markReplaced has c go once its replacement is there.
@@ -192,6 +217,20 @@ func (c *conn) endOf() Reason {
 // spareable tells whether the floors hold with one idle connection less.
 func (p *Pool) spareable(cfg *Config) bool {
 	return p.standing() > cfg.MinConns && p.idle.len > cfg.MinIdleConns
+}
+
+// makeRoom is for a full pool whose connections are to be replaced: one less, and
+// then the next. What Drain renews is to be as many afterwards.
+func (p *Pool) makeRoom() {
+	before := p.closingN
+	draining := false
+	for _, c := range p.all {
+		draining = draining || c.replace && c.drains != nil && c.state == idle
+	}
+	p.retireReplaced()
+	if draining && p.closingN > before {
+		p.lost = append(p.lost, lost{p.now()})
+	}
 }
 
 // retireReplaced retires one of the connections that wait for a replacement: now

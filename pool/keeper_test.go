@@ -315,3 +315,39 @@ func TestRoundsOfALargePool(t *testing.T) {
 		})
 	})
 }
+
+// Every connection is replaced at a time of day, whoever has it, and again the next
+// day.
+func TestRecycleAtATimeOfDay(t *testing.T) {
+	cfg := Config{MaxConns: 4, MinConns: 3, MaxConnLifetime: None, MaxConnIdleTime: None, RecycleAt: "03:30"}
+	inBubble(t, scripted.Hooks{}, cfg, func(t *testing.T, p *Pool, d *scripted.Driver) {
+		now := time.Now()
+		at := time.Date(now.Year(), now.Month(), now.Day(), 3, 30, 0, 0, time.Local)
+		if !at.After(now) {
+			at = at.AddDate(0, 0, 1)
+		}
+		held := mustAcquire(t, p)
+		time.Sleep(at.Sub(now) - time.Second)
+		if s := p.Stats(); s.Retired.Total() != 0 {
+			t.Errorf("%v retired before their time", s.Retired)
+		}
+		time.Sleep(time.Minute)
+		if s := p.Stats(); s.Retired[ReasonDrained] != 2 || s.Total < 3 {
+			t.Errorf("%d renewed, %d there", s.Retired[ReasonDrained], s.Total)
+		}
+		held.Release(Clean)
+		synctest.Wait()
+		if s := p.Stats(); s.Retired[ReasonDrained] != 3 {
+			t.Errorf("%d renewed", s.Retired[ReasonDrained])
+		}
+		time.Sleep(24 * time.Hour)
+		if s := p.Stats(); s.Retired[ReasonDrained] < 6 {
+			t.Errorf("%d renewed after a day", s.Retired[ReasonDrained])
+		}
+	})
+	for _, text := range []string{"3:30", "24:00", "12:60", "noon", "12:00:00"} {
+		if err := (Config{RecycleAt: text}).Validate(); err == nil {
+			t.Errorf("%s is accepted", text)
+		}
+	}
+}

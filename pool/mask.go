@@ -46,13 +46,7 @@ func maskOne(b *strings.Builder, sql string, i int) int {
 		return commentLen(rest)
 	case strings.HasPrefix(rest, "/*"):
 		b.WriteByte(' ')
-		if end := strings.LastIndex(rest, "*/"); end >= 0 { // comments nest in PostgreSQL
-			if first := strings.Index(rest, "*/"); !strings.Contains(rest[2:first], "/*") {
-				end = first
-			}
-			return end + 2
-		}
-		return len(rest)
+		return blockLen(rest)
 	case isDigit(c), c == '.' && len(rest) > 1 && isDigit(rest[1]):
 		b.WriteByte('#')
 		return numberLen(rest)
@@ -111,6 +105,19 @@ func dollarLen(s string) int {
 		return len(tag) + close + len(tag)
 	}
 	return len(s)
+}
+
+// blockLen is the length of a comment that begins with /*. In PostgreSQL they nest;
+// where this one could, it reaches to the last end there is.
+func blockLen(s string) int {
+	end := strings.Index(s[2:], "*/")
+	if end < 0 {
+		return len(s)
+	}
+	if strings.Contains(s[2:2+end], "/*") {
+		end = strings.LastIndex(s[2:], "*/")
+	}
+	return 2 + end + 2
 }
 
 func commentLen(s string) int {

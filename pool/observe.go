@@ -58,9 +58,13 @@ func (p *Pool) busiest() {
 // lending.
 const exactLeases = 64
 
+// timesAll tells whether every lease is timed: where holders are tracked, and where a
+// listener is to be told how long each was.
+func (p *Pool) timesAll() bool { return p.tracking.Load() || p.bulletin.listener != nil }
+
 // timeLease begins to time a lease of c, which its caller holds, if it is its turn.
 func (p *Pool) timeLease(c *conn) {
-	if c.used > exactLeases && c.used%exactLeases != 0 && !p.tracking.Load() {
+	if c.used > exactLeases && c.used%exactLeases != 0 && !p.timesAll() {
 		return
 	}
 	c.timed, c.heldSince = true, p.now()
@@ -74,7 +78,7 @@ func (p *Pool) leaseTimed(c *conn) time.Duration {
 	c.timed = false
 	held := p.now() - c.heldSince
 	times := uint64(1)
-	if c.used > exactLeases && !p.tracking.Load() {
+	if c.used > exactLeases && !p.timesAll() {
 		times = exactLeases
 	}
 	p.seen.hold.record(held, times)

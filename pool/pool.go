@@ -53,6 +53,7 @@ type Pool struct {
 	tick    uint64        // counts the keeper's rounds
 	wakeAt  time.Duration // when the keeper wakes next
 	tending bool          // the keeper is at work
+	recycle time.Duration // when RecycleAt is next; never: never
 	roundAt time.Duration // when the keeper may look at every connection again
 	overdue bool          // verifications are due that had to be put off
 	all     []*conn       // every connection in idle, leased, verifying or closing
@@ -121,6 +122,7 @@ func New(connector driver.Connector, cfg Config) (*Pool, error) {
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.mu.Lock()
 	p.setTracking(&settings)
+	p.recycle = p.nextRecycling(&settings)
 	p.dial()
 	p.mu.Unlock()
 	register(p)
@@ -171,6 +173,7 @@ func (p *Pool) Update(change func(*Config)) error {
 	p.given = cfg
 	p.settings.Store(&settings)
 	p.setTracking(&settings)
+	p.recycle = p.nextRecycling(&settings)
 	p.trim(&settings)
 	p.serve()
 	p.wakeBy(0)

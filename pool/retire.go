@@ -43,7 +43,6 @@ func (p *Pool) forget(c *conn, reason Reason) {
 	c.state = closing
 	p.proved(c)
 	p.disown(c)
-	p.drainGone(c)
 	if c.replace {
 		c.replace = false
 		p.replacing--
@@ -55,6 +54,7 @@ func (p *Pool) forget(c *conn, reason Reason) {
 	p.all = p.all[:last]
 	p.counters.Retired[reason]++
 	p.tell(Event{Kind: EventRetired, Conn: c.id, Reason: reason, Took: p.now() - c.born})
+	p.drainGone(c)
 }
 
 // closeInBackground closes c, which nobody else uses any more: its statements

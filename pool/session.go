@@ -38,6 +38,11 @@ func resetSession(ctx context.Context, r driver.SessionResetter) (err error) {
 	return r.ResetSession(ctx)
 }
 
+func closeSafely(closeRows func() error) (err error) {
+	defer catch("Rows.Close", &err)
+	return closeRows()
+}
+
 func isValid(v driver.Validator) (ok bool) {
 	defer func() {
 		if recover() != nil {

@@ -114,7 +114,7 @@ func (t *track) stackText() string {
 	frames := runtime.CallersFrames(t.stack[:t.frames])
 	for {
 		f, more := frames.Next()
-		if own = own && isOwnFrame(f.Function); !own {
+		if own = own && isOwnFrame(f.Function) && !strings.HasSuffix(f.File, "_test.go"); !own {
 			fmt.Fprintf(&b, "%s\n\t%s:%d\n", f.Function, f.File, f.Line)
 		}
 		if !more {
@@ -225,4 +225,29 @@ func (l Lease) Err() error {
 		return &ReclaimedError{Pool: p.name, After: p.settings.Load().LeakReclaim}
 	}
 	return &AcquireError{Pool: p.name, Kind: ErrClosed}
+}
+
+// ErrRowsCollected is why an operation on a *sql.Conn failed whose rows of an earlier
+// query were dropped without being closed, so that its connection was taken back.
+var ErrRowsCollected = errors.New("nimue: the connection was taken back, since its rows were dropped without being closed")
+
+// Collected gives back the lease of somebody who has dropped the rows that it was
+// taken for without closing them, and is gone. It closes them, and does not wait for
+// that.
+func (l Lease) Collected(closeRows func() error, statement string) {
+	p := l.pool
+	p.work.Go(func() {
+		l.Orphaned(closeRows, statement)
+		l.Release(Suspicious)
+	})
+}
+
+// Orphaned closes rows that were dropped without being closed, and reports them.
+func (l Lease) Orphaned(closeRows func() error, statement string) {
+	p := l.pool
+	err := closeSafely(closeRows)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.counters.RowsCollected++
+	p.tell(Event{Kind: EventRowsCollected, Conn: l.conn.id, Err: err, Statement: MaskSQL(statement)})
 }

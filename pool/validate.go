@@ -58,6 +58,8 @@ func (c Config) Validate() error {
 	v.check(c.CheckOnAcquire <= CheckNever, "CheckOnAcquire", c.CheckOnAcquire, "CheckAuto, CheckAlways or CheckNever")
 	v.check(c.LeaseMode <= LeaseTransaction, "LeaseMode", c.LeaseMode, "LeaseSession or LeaseTransaction")
 	v.check(c.Order <= FIFO, "Order", c.Order, "LIFO or FIFO")
+	_, _, validTime := clockTime(c.RecycleAt)
+	v.check(c.RecycleAt == "" || validTime, "RecycleAt", fmt.Sprintf("%q", c.RecycleAt), "a time of day as HH:MM, from 00:00 to 23:59")
 	v.delay("LeakThreshold", c.LeakThreshold, 0, true)
 	v.delay("LeakReclaim", c.LeakReclaim, 0, true)
 	v.check(c.LeakReclaim <= 0 || c.LeakReclaim >= c.LeakThreshold, "LeakReclaim", c.LeakReclaim, fmt.Sprintf("at least LeakThreshold, %v", c.LeakThreshold))
