@@ -71,8 +71,9 @@ func ParseDSN(s string) (DSN, error) {
 // pair is one raw pool_ segment of the query, taken apart but not unescaped.
 type pair struct {
 	key, value string
-	// exposed: no '@' follows the key. Otherwise key and value may be a piece
-	// of a password that held a '?', and must not be shown.
+	// exposed: no '@' follows the key, and it is not within the quotes of a
+	// secret. Otherwise key and value may be a piece of a password that held a
+	// '?', and must not be shown.
 	exposed bool
 }
 
@@ -82,13 +83,13 @@ func splitPairs(s string) (rest string, pairs []pair) {
 	if mark < 0 {
 		return s, nil
 	}
-	lastAt := strings.LastIndexByte(s, '@')
+	lastAt, quoted := strings.LastIndexByte(s, '@'), inQuotedSecret(s, mark)
 	var kept []string
 	at := mark + 1
 	for segment := range strings.SplitSeq(s[mark+1:], "&") {
 		if strings.HasPrefix(segment, prefix) {
 			key, value, _ := strings.Cut(segment, "=")
-			pairs = append(pairs, pair{key, value, lastAt < at})
+			pairs = append(pairs, pair{key, value, lastAt < at && !quoted})
 		} else {
 			kept = append(kept, segment)
 		}
@@ -203,6 +204,9 @@ func (p *parser) parsePair(row *parameter, pair pair) {
 	// comparison of settings with each other.
 	trial := p.dsn
 	hint, ok := row.parse(&trial, value)
+	if ok && row.key == "pool_name" && !pair.exposed {
+		ok = false // it would be shown wherever the pool is
+	}
 	if ok {
 		p.dsn = trial
 		return
@@ -229,7 +233,7 @@ func (p *parser) reject(row *parameter, pair pair, shown, message string) {
 }
 
 // aroundAt explains why a value or a key is not shown.
-const aroundAt = " (not shown: an '@' follows, so it may be a piece of a password that holds a '?'; write those as %40 and %3F)"
+const aroundAt = " (not shown: an '@' or a quote follows, so it may be a piece of a password that holds a '?'; write those as %40, %27 and %3F)"
 
 // unknown reports a pool_ key that is not in the table. Its value says
 // nothing about the mistake and might be a secret.

@@ -26,6 +26,7 @@ type parameter struct {
 	def     string // the default, as the README shows it
 	doc     string
 	want    string // what is accepted, for errors
+	follows string // what the default is taken from, where it is no value of its own
 	repeats bool
 	sql     bool // the value is SQL and may carry a secret
 
@@ -55,10 +56,10 @@ var parameters = []*parameter{
 		"floor of idle connections, while `pool_max_conns` allows"),
 	number("pool_max_idle_conns", "MaxIdleConns", "= max", 0, pool.MostConns,
 		func(c *pool.Config) *int { return &c.MaxIdleConns },
-		"idle connections above it are retired; 0 keeps none").zeroIsNone(),
+		"idle connections above it are retired; 0 keeps none").zeroIsNone().following("pool_max_conns"),
 	number("pool_init_conns", "InitConns", "= min", 0, pool.MostConns,
 		func(c *pool.Config) *int { return &c.InitConns },
-		"connections opened in the background at once").zeroIsNone(),
+		"connections opened in the background at once").zeroIsNone().following("pool_min_conns"),
 	number("pool_max_connecting", "MaxConnecting", fixed(pool.DefaultMaxConnecting), 1, pool.MostConns,
 		func(c *pool.Config) *int { return &c.MaxConnecting },
 		"connects under way at a time"),
@@ -67,7 +68,7 @@ var parameters = []*parameter{
 		"age at which a connection is retired; 0: no limit"),
 	delay("pool_max_conn_lifetime_jitter", "MaxConnLifetimeJitter", 0, 0,
 		func(c *pool.Config) *time.Duration { return &c.MaxConnLifetimeJitter },
-		"most that is added to a connection's lifetime, drawn once for each; 0: nothing").shownDefault("a tenth of the lifetime"),
+		"most that is added to a connection's lifetime, drawn once for each; 0: nothing").shownDefault("a tenth of the lifetime").following("pool_max_conn_lifetime"),
 	delay("pool_max_conn_idle_time", "MaxConnIdleTime", pool.DefaultMaxConnIdleTime, 0,
 		func(c *pool.Config) *time.Duration { return &c.MaxConnIdleTime },
 		"idleness at which a connection is retired, down to the floors; 0: no limit"),
@@ -315,7 +316,7 @@ func isStatement(text string) bool {
 }
 
 func nameParameter() *parameter {
-	p := &parameter{key: "pool_name", field: "Name", def: "from the DSN, redacted",
+	p := &parameter{key: "pool_name", field: "Name", def: "from the DSN, redacted", follows: "the inner DSN",
 		doc:  "label in errors, logs and statistics; two opens with the same explicit name and DSN share one pool",
 		want: fmt.Sprintf("1 to %d bytes of printable text, with no secret in it", longestName)}
 	p.parse = func(d *DSN, text string) (string, bool) {
@@ -340,6 +341,12 @@ func (p *parameter) zeroIsNone() *parameter {
 // shownDefault replaces the default's text, for one that follows another setting.
 func (p *parameter) shownDefault(text string) *parameter {
 	p.def = text
+	return p
+}
+
+// following says what the default is taken from.
+func (p *parameter) following(what string) *parameter {
+	p.follows = what
 	return p
 }
 

@@ -302,6 +302,13 @@ func closingQuote(s string, i int) int {
 	return len(s)
 }
 
+// inQuotedSecret reports whether s[i] is within the quotes of a sensitive key's value.
+func inQuotedSecret(s string, i int) bool {
+	return slices.ContainsFunc(pairSpans(s), func(found span) bool {
+		return found.from < i && closingQuote(s, found.from) > i
+	})
+}
+
 func skipSpace(s string, i int) int {
 	return len(s) - len(strings.TrimLeft(s[i:], " \t\r\n"))
 }

@@ -294,3 +294,26 @@ func TestSecretInAFieldIsNotShown(t *testing.T) {
 		t.Error("the driver's error cannot be found")
 	}
 }
+
+// TestPiecesOfAPasswordWithParametersInIt: by the rule of the last '?' they are
+// nimue's, but they are not shown.
+func TestPiecesOfAPasswordWithParametersInIt(t *testing.T) {
+	const piece = "s3cret"
+	for _, s := range []string{
+		"pgx:host=h password='a?pool_max_conns=" + piece + "' dbname=d",
+		"pgx:host=h password='a\\'?pool_" + piece + "=1' dbname=d",
+		"pgx:host=h password = 'a?pool_max_conns=" + piece,
+		"pgx:host=h password='a?pool_name=" + piece + "' dbname=d",
+		"sqlserver:server=h;password={a?pool_order=" + piece + "};database=d",
+		"pgx:postgres://u:a?pool_name=" + piece + "@h/d",
+	} {
+		if _, err := ParseDSN(s); err == nil || strings.Contains(err.Error(), piece) {
+			t.Errorf("%s: %v", s, err)
+		}
+	}
+	for _, s := range []string{"pgx:host=h password='a' dbname=d?pool_max_conns=many", "pgx:host=h user='a?b' password='a'?pool_max_conns=many"} {
+		if _, err := ParseDSN(s); err == nil || !strings.Contains(err.Error(), "pool_max_conns=many") {
+			t.Errorf("%s: %v", s, err)
+		}
+	}
+}
