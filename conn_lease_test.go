@@ -129,9 +129,9 @@ func TestCancelledTransactionTakesItsConnection(t *testing.T) {
 	}
 }
 
-// TestSeed14RawTransactionIsRolledBack on return, and where that is not possible
+// TestBehaviour14RawTransactionIsRolledBack on return, and where that is not possible
 // the connection goes.
-func TestSeed14RawTransactionIsRolledBack(t *testing.T) {
+func TestBehaviour14RawTransactionIsRolledBack(t *testing.T) {
 	for name, refuses := range map[string]bool{"rolled back": false, "rollback fails": true} {
 		t.Run(name, func(t *testing.T) {
 			hooks := scripted.Hooks{Exec: func(_ context.Context, _ *scripted.Conn, query string, _ []driver.NamedValue) error {

@@ -201,7 +201,7 @@ func TestInnerTxIsNotWrapped(t *testing.T) {
 	})
 }
 
-func TestSeed9CloseThenAcquireBringsTheSameConnection(t *testing.T) {
+func TestBehaviour9CloseThenAcquireBringsTheSameConnection(t *testing.T) {
 	bubble(t, pool.Config{}, scripted.Hooks{}, func(t *testing.T, f fixture) {
 		// Two idle connections, so that there is a choice.
 		rows, err := f.db.QueryContext(t.Context(), "open")
@@ -227,7 +227,7 @@ func TestSeed9CloseThenAcquireBringsTheSameConnection(t *testing.T) {
 	})
 }
 
-func TestSeed12TwentyStatementsOfThreeUsesTakeSevenConnections(t *testing.T) {
+func TestBehaviour12TwentyStatementsOfThreeUsesTakeSevenConnections(t *testing.T) {
 	bubble(t, pool.Config{MaxConnUses: 3}, scripted.Hooks{}, func(t *testing.T, f fixture) {
 		for range 20 {
 			f.exec(t, "statement")
@@ -238,7 +238,7 @@ func TestSeed12TwentyStatementsOfThreeUsesTakeSevenConnections(t *testing.T) {
 	})
 }
 
-func TestSeed12TransactionBegunAtTheLastUseFinishesOnItsConnection(t *testing.T) {
+func TestBehaviour12TransactionBegunAtTheLastUseFinishesOnItsConnection(t *testing.T) {
 	bubble(t, pool.Config{MaxConnUses: 3}, scripted.Hooks{}, func(t *testing.T, f fixture) {
 		f.exec(t, "first use")
 		f.exec(t, "second use")
@@ -264,7 +264,7 @@ func TestSeed12TransactionBegunAtTheLastUseFinishesOnItsConnection(t *testing.T)
 	})
 }
 
-func TestSeed18SyntaxErrorAfterAReconnectIsReportedAsItself(t *testing.T) {
+func TestBehaviour18SyntaxErrorAfterAReconnectIsReportedAsItself(t *testing.T) {
 	syntax := errors.New("syntax error at or near SELEKT")
 	hooks := scripted.Hooks{Exec: func(_ context.Context, c *scripted.Conn, query string, _ []driver.NamedValue) error {
 		switch {
@@ -289,7 +289,7 @@ func TestSeed18SyntaxErrorAfterAReconnectIsReportedAsItself(t *testing.T) {
 	})
 }
 
-func TestSeed28CancelledPreparedQueriesHoldNoLease(t *testing.T) {
+func TestBehaviour28CancelledPreparedQueriesHoldNoLease(t *testing.T) {
 	var cancel context.CancelFunc
 	hooks := scripted.Hooks{Query: func(ctx context.Context, _ *scripted.Conn, query string, _ []driver.NamedValue) ([][]driver.Value, error) {
 		if strings.Contains(query, "during") {

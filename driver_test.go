@@ -113,7 +113,9 @@ func TestBehaviour4NothingIsDialledForABadDSN(t *testing.T) {
 	d := scripted.New(scripted.Hooks{})
 	name := register("scripted-bad", d.Driver())
 	for _, settings := range []string{"pool_min_conns=-1", "pool_min_conns=11&pool_max_conns=10",
-		"pool_max_conns=0", "pool_init_conns=5&pool_max_conns=4", "pool_ping_timeout=-1s"} {
+		"pool_max_conns=0", "pool_init_conns=5&pool_max_conns=4", "pool_ping_timeout=-1s", "pool_acquire_timeout=-250ms",
+		"pool_max_conn_lifetime=-1h", "pool_max_conn_lifetime_jitter=-1s", "pool_max_conn_idle_time=-30m",
+		"pool_connect_timeout=-10s", "pool_outage_grace=-5s", "pool_health_check_period=-15s"} {
 		db, err := sql.Open("nimue", name+":x?"+settings)
 		if err == nil {
 			db.Close()

@@ -19,7 +19,7 @@ import (
 	"github.com/nimue-go/nimue/pool"
 )
 
-var loadTime = flag.Duration("load", 2*time.Second, "how long TestThousandGoroutines works")
+var loadTime = flag.Duration("load", 2*time.Second, "how long TestPostgresBehaviour21ThousandGoroutines works")
 
 // onPostgres opens nimue over the tests' PostgreSQL server, and a plain database
 // to watch from. The application name tells the pool's sessions from others.
@@ -32,7 +32,10 @@ func onPostgres(t *testing.T, settings string) (db, watch *sql.DB, app string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { watch.Close() })
-	return mustOpen(t, "pgx:"+server.DSN("postgres")+" application_name="+app+"?"+settings), watch, app
+	if settings != "" {
+		settings = "?" + settings
+	}
+	return mustOpen(t, "pgx:"+server.DSN("postgres")+" application_name="+app+settings), watch, app
 }
 
 // sessions counts the pool's sessions as the server sees them.
@@ -77,6 +80,29 @@ func TestPostgresBehaviour1Floor(t *testing.T) {
 	}
 }
 
+func TestPostgresBehaviour2IdleConnectionsAreClosedAtTheServer(t *testing.T) {
+	db, watch, app := onPostgres(t, "pool_min_conns=2&pool_max_conns=4&pool_max_conn_idle_time=1s")
+	var conns []*sql.Conn
+	for range 4 {
+		c, err := db.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustExec(t, c, "SELECT 1")
+		conns = append(conns, c)
+	}
+	if n := sessions(t, watch, app); n != 4 {
+		t.Errorf("%d sessions with four leases", n)
+	}
+	for _, c := range conns {
+		c.Close()
+	}
+	eventually(t, "two sessions", func() bool { return sessions(t, watch, app) == 2 })
+	if s := nimue.PoolOf(db).Stats(); s.Total != 2 || s.Retired[pool.ReasonIdleTime] != 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestPostgresBehaviour8RowsOutliveClose(t *testing.T) {
 	db, watch, app := onPostgres(t, "")
 	rows, err := db.Query("SELECT generate_series(1, 100000)")
@@ -86,6 +112,12 @@ func TestPostgresBehaviour8RowsOutliveClose(t *testing.T) {
 	rows.Next()
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := nimue.PoolOf(db).Acquire(t.Context()); !errors.Is(err, pool.ErrClosed) {
+		t.Errorf("acquire after Close: %v", err)
+	}
+	if n := sessions(t, watch, app); n != 1 {
+		t.Errorf("%d sessions while the rows are open, want theirs", n)
 	}
 	n := 1
 	for rows.Next() {
@@ -190,11 +222,23 @@ func TestPostgresBehaviour28CancelledStatementsLeaveNothing(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 200 {
 		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+i%20)*time.Millisecond)
+			limit := time.Duration(1+i%20) * time.Millisecond
+			parent, leave := context.WithCancel(t.Context())
+			defer leave()
+			if i%2 == 0 { // half are cancelled, half run into their deadline
+				defer time.AfterFunc(limit, leave).Stop()
+				limit = time.Minute
+			}
+			ctx, cancel := context.WithTimeout(parent, limit)
 			defer cancel()
 			// A cancel request that reaches the server before the statement has
 			// begun is lost, and only the statement's end ends it: 3 s at most.
-			if _, err := stmt.ExecContext(ctx, 3.0); err == nil {
+			rows, err := stmt.QueryContext(ctx, 3.0)
+			if err == nil {
+				rows.Next()
+				err = errors.Join(rows.Err(), rows.Close())
+			}
+			if err == nil {
 				t.Error("three seconds' sleep ended in 20 ms")
 			}
 		})
@@ -212,16 +256,16 @@ func TestPostgresBehaviour28CancelledStatementsLeaveNothing(t *testing.T) {
 	eventually(t, "no session", func() bool { return sessions(t, watch, app) == 0 })
 }
 
-func TestPostgresBehaviour19WrongPassword(t *testing.T) {
+func TestPostgresBehaviour19NoSuchDatabase(t *testing.T) {
 	server := servers.SharedPostgres(t)
-	db := mustOpen(t, "pgx:"+server.DSN("no_such_database"))
+	db := mustOpen(t, "pgx:"+server.DSN("no_such_database")+"?pool_acquire_timeout=1m&pool_outage_grace=1m")
 	start := time.Now()
 	err := db.Ping()
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) || pg.Code != "3D000" {
 		t.Errorf("error %v", err)
 	}
-	if took := time.Since(start); took > pool.DefaultAcquireTimeout/2 {
+	if took := time.Since(start); took > pool.DefaultConnectTimeout {
 		t.Errorf("the caller waited %v for a connect that failed for good", took)
 	}
 }
@@ -269,10 +313,10 @@ func TestPostgresPreparedOncePerConnection(t *testing.T) {
 	}
 }
 
-// TestThousandGoroutines has 1,000 goroutines work over 8 connections, while the
+// TestPostgresBehaviour21ThousandGoroutines has 1,000 goroutines work over 8 connections, while the
 // server is asked again and again how many sessions there are. With -load=1m it
 // does so for a minute.
-func TestThousandGoroutines(t *testing.T) {
+func TestPostgresBehaviour21ThousandGoroutines(t *testing.T) {
 	db, watch, app := onPostgres(t, "pool_max_conns=8&pool_acquire_timeout=2m")
 	ctx, cancel := context.WithTimeout(t.Context(), *loadTime)
 	defer cancel()

@@ -57,12 +57,13 @@ func TestMockErrBadConnAtFirstUse(t *testing.T) {
 	}
 }
 
-func TestMockErrBadConnInATransactionIsNotRetried(t *testing.T) {
+func TestMockBehaviour16ErrBadConnInATransactionIsNotRetried(t *testing.T) {
 	db, mock := mocked(t, "pool_max_conns=1")
 	mock.ExpectExec("warm").WillReturnResult(sqlmock.NewResult(1, 1))
 	mock.ExpectBegin()
 	mock.ExpectExec("work").WillReturnError(driver.ErrBadConn)
 	mock.ExpectRollback()
+	mock.ExpectExec("work").WillReturnResult(sqlmock.NewResult(1, 1))
 	mustExec(t, db, "warm")
 	tx, err := db.Begin()
 	if err != nil {
@@ -72,6 +73,7 @@ func TestMockErrBadConnInATransactionIsNotRetried(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	tx.Rollback()
+	mustExec(t, db, "work") // outside, the same succeeds
 	if s := nimue.PoolOf(db).Stats(); s.Retries != 0 {
 		t.Errorf("%d retries", s.Retries)
 	}

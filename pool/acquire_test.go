@@ -202,6 +202,30 @@ func TestBehaviour27ExpiredWaitersLeaveNothing(t *testing.T) {
 	})
 }
 
+func TestBehaviour27NothingIsHandedToAnExpiredWaiter(t *testing.T) {
+	inBubble(t, scripted.Hooks{}, Config{MaxConns: 1}, func(t *testing.T, p *Pool, d *scripted.Driver) {
+		l := mustAcquire(t, p)
+		expiring := asyncAcquire(within(t, 100*time.Millisecond), p)
+		patient := asyncAcquire(context.Background(), p)
+		time.Sleep(100 * time.Millisecond)
+		if a := received(t, expiring); !errors.Is(a.err, ErrAcquireTimeout) {
+			t.Errorf("the first waiter: %v", a.err)
+		}
+		if n := p.Stats().Waiting; n != 1 {
+			t.Errorf("%d waiting, want the second alone", n)
+		}
+		l.Release(Clean)
+		a := received(t, patient)
+		if a.err != nil || a.after != 100*time.Millisecond {
+			t.Fatalf("the second waiter: %+v", a)
+		}
+		a.lease.Release(Clean)
+		if s := p.Stats(); s.Acquires != 2 || d.Opened() != 1 {
+			t.Errorf("%d leases of %d connections, want 2 of 1", s.Acquires, d.Opened())
+		}
+	})
+}
+
 func TestConnectionGrantedToAWaiterThatLeavesGoesToTheNext(t *testing.T) {
 	// Cancel and release race on real threads: whatever the outcome of each,
 	// the connection must come out free.
@@ -281,10 +305,11 @@ func TestBehaviour22Spike(t *testing.T) {
 	}}
 	for name, warm := range map[string]bool{"cold": false, "with the floor already there": true} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, hooks, Config{MinConns: 5}, func(t *testing.T, p *Pool, d *scripted.Driver) {
+			inBubble(t, hooks, Config{MinConns: 5, MaxConns: 50}, func(t *testing.T, p *Pool, d *scripted.Driver) {
 				if warm {
 					time.Sleep(time.Second)
 				}
+				var served atomic.Int32
 				var wg sync.WaitGroup
 				for range 50 {
 					wg.Go(func() {
@@ -293,48 +318,52 @@ func TestBehaviour22Spike(t *testing.T) {
 							t.Error(err)
 							return
 						}
+						served.Add(1)
 						time.Sleep(2 * time.Millisecond)
 						l.Release(Clean)
 					})
 				}
 				wg.Wait()
 				time.Sleep(time.Second)
-				if d.Opened() > 8 {
-					t.Errorf("%d connections opened, want at most 8", d.Opened())
+				if served.Load() != 50 || d.Opened() > 8 {
+					t.Errorf("%d served, %d connections opened; want 50 and at most 8", served.Load(), d.Opened())
 				}
 			})
 		})
 	}
 }
 
+// TestBehaviour23OverloadEnds: two connections serve forty callers a second. A
+// hundred arrive, and then, with the queue full, thirty-three.
 func TestBehaviour23OverloadEnds(t *testing.T) {
-	cfg := Config{MaxConns: 2, AcquireTimeout: 100 * time.Millisecond}
-	inBubble(t, scripted.Hooks{}, cfg, func(t *testing.T, p *Pool, d *scripted.Driver) {
-		work := func(workers int, d time.Duration) (failed int32) {
-			var wg sync.WaitGroup
-			var n atomic.Int32
-			for range workers {
-				wg.Go(func() {
-					for start := time.Now(); time.Since(start) < d; {
-						l, err := p.Acquire(context.Background())
-						if err != nil {
-							n.Add(1)
-							continue
-						}
-						time.Sleep(50 * time.Millisecond)
-						l.Release(Clean)
+	const patience = 100 * time.Millisecond
+	inBubble(t, scripted.Hooks{}, Config{MaxConns: 2, AcquireTimeout: patience}, func(t *testing.T, p *Pool, d *scripted.Driver) {
+		arrivals := func(every, span time.Duration) {
+			for start := time.Now(); time.Since(start) < span; time.Sleep(every) {
+				go func() {
+					l, err := p.Acquire(context.Background())
+					if err != nil {
+						return // counted by the pool
 					}
-				})
+					time.Sleep(50 * time.Millisecond)
+					l.Release(Clean)
+				}()
 			}
-			wg.Wait()
-			return n.Load()
 		}
-		if work(20, 5*time.Second) == 0 {
-			t.Error("no timeout under overload")
+		arrivals(10*time.Millisecond, 5*time.Second)
+		overload := p.Stats()
+		if overload.Timeouts == 0 || overload.Waiting == 0 {
+			t.Errorf("%d timeouts and %d waiting under overload", overload.Timeouts, overload.Waiting)
 		}
-		if n := work(4, 5*time.Second); n != 0 {
-			t.Errorf("%d timeouts below capacity", n)
+		arrivals(30*time.Millisecond, patience) // who was in the queue may still time out
+		settled := p.Stats()
+		arrivals(30*time.Millisecond, 5*time.Second)
+		time.Sleep(patience)
+		after := p.Stats()
+		if n := after.Timeouts - settled.Timeouts; n != 0 || after.Acquires-settled.Acquires < 160 {
+			t.Errorf("%d timeouts and %d served below capacity", n, after.Acquires-settled.Acquires)
 		}
+		wantStats(t, p, 2, 0, 2)
 	})
 }
 

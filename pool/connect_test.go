@@ -26,6 +26,38 @@ func TestConnectErrorReachesTheCallerAsItIs(t *testing.T) {
 	})
 }
 
+// TestBehaviour20CapacityIsWholeInTheEnd: as many dials in a row fail as there are
+// slots, and none of them is lost.
+func TestBehaviour20CapacityIsWholeInTheEnd(t *testing.T) {
+	for name, grace := range map[string]time.Duration{"at the first error": None, "waited out": DefaultOutageGrace} {
+		t.Run(name, func(t *testing.T) {
+			const most = 5
+			cfg := Config{MaxConns: most, MaxConnecting: most, OutageGrace: grace}
+			hooks := scripted.Hooks{Connect: func(_ context.Context, n int) error {
+				if n <= most {
+					return errRefused
+				}
+				return nil
+			}}
+			inBubble(t, hooks, cfg, func(t *testing.T, p *Pool, d *scripted.Driver) {
+				for d.Opened() < most {
+					if l, err := p.Acquire(context.Background()); err == nil {
+						l.Release(Clean)
+					} else if !errors.Is(err, errRefused) {
+						t.Fatal(err)
+					}
+				}
+				leases := acquireN(t, p, most)
+				wantStats(t, p, most, most, 0)
+				if d.Open() != most || p.Stats().ConnectErrors != most {
+					t.Errorf("%d open at the server, %d connects failed; want %d and %[3]d", d.Open(), p.Stats().ConnectErrors, most)
+				}
+				releaseAll(leases)
+			})
+		})
+	}
+}
+
 func TestBehaviour20CapacityIsWholeAfterFailedConnects(t *testing.T) {
 	var down atomic.Bool
 	down.Store(true)

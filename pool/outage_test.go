@@ -170,14 +170,14 @@ func checkSchedule(t *testing.T, start time.Time, probes []time.Time) {
 	}
 }
 
-func TestPermanentErrorIsNotWaitedFor(t *testing.T) {
+func TestBehaviour19PermanentErrorIsNotWaitedFor(t *testing.T) {
 	refusal := sqlStateError("28P01")
 	hooks := scripted.Hooks{Connect: func(context.Context, int) error { time.Sleep(20 * time.Millisecond); return refusal }}
 	inBubble(t, hooks, Config{}, func(t *testing.T, p *Pool, d *scripted.Driver) {
 		start := time.Now()
 		_, err := p.Acquire(context.Background())
 		if took := time.Since(start); err != error(refusal) || took != 20*time.Millisecond {
-			t.Errorf("Behaviour 19: after %v: %v", took, err)
+			t.Errorf("after %v: %v, want the refusal within one dial", took, err)
 		}
 		for range 1000 {
 			if _, err := p.Acquire(context.Background()); err != error(refusal) {

@@ -112,10 +112,16 @@ func TestBehaviour1FloorsAndGrowth(t *testing.T) {
 		wantStats(t, p, 2, 0, 2)
 		leases := acquireN(t, p, 4)
 		wantStats(t, p, 4, 4, 0)
+		if d.Open() != 4 {
+			t.Errorf("%d open at the server, want 4", d.Open())
+		}
 		releaseAll(leases)
 	})
 	inBubble(t, scripted.Hooks{}, Config{MinConns: 2, MaxConns: 4, InitConns: 3}, func(t *testing.T, p *Pool, d *scripted.Driver) {
 		wantStats(t, p, 3, 0, 3)
+		if d.Open() != 3 {
+			t.Errorf("%d open at the server, want 3", d.Open())
+		}
 	})
 }
 
@@ -144,7 +150,13 @@ func TestBehaviour3LoweringMaxSparesLeasedConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantStats(t, p, 10, 10, 0)
-		releaseAll(leases)
+		time.Sleep(time.Hour) // however long they are out
+		wantStats(t, p, 10, 10, 0)
+		for i, l := range leases {
+			l.Release(Clean)
+			out := 9 - i
+			wantStats(t, p, max(out, 4), out, max(4-out, 0))
+		}
 		wantStats(t, p, 4, 0, 4)
 		if d.Open() != 4 {
 			t.Errorf("%d open at the server, want 4", d.Open())
@@ -207,6 +219,11 @@ func TestBehaviour4InvalidConfigurations(t *testing.T) {
 		"max negative":      {Config{MaxConns: -1}, "MaxConns"},
 		"init above max":    {Config{InitConns: 5, MaxConns: 4}, "InitConns"},
 		"negative duration": {Config{PingTimeout: -time.Second}, "PingTimeout"},
+		"negative lifetime": {Config{MaxConnLifetime: -time.Hour}, "MaxConnLifetime"},
+		"negative idleness": {Config{MaxConnIdleTime: -time.Second}, "MaxConnIdleTime"},
+		"negative patience": {Config{AcquireTimeout: -time.Second}, "AcquireTimeout"},
+		"negative period":   {Config{HealthCheckPeriod: -time.Second}, "HealthCheckPeriod"},
+		"negative grace":    {Config{OutageGrace: -time.Second}, "OutageGrace"},
 		"endless connect":   {Config{ConnectTimeout: None}, "ConnectTimeout"},
 		"min above idle":    {Config{MinConns: 3, MaxIdleConns: 2}, "MinConns"},
 		"idle above max":    {Config{MaxConns: 3, MaxIdleConns: 4}, "MaxIdleConns"},
@@ -242,6 +259,9 @@ func TestBehaviour25BothFloors(t *testing.T) {
 	inBubble(t, scripted.Hooks{}, cfg, func(t *testing.T, p *Pool, d *scripted.Driver) {
 		leases := acquireN(t, p, 7)
 		wantStats(t, p, 10, 7, 3)
+		if d.Open() != 10 {
+			t.Errorf("%d open at the server, want 10", d.Open())
+		}
 		releaseAll(leases)
 	})
 }

@@ -21,7 +21,9 @@ func TestBehaviour7DeadConnectionReturned(t *testing.T) {
 	}
 	inBubble(t, hooks, Config{MaxConns: 2}, func(t *testing.T, p *Pool, d *scripted.Driver) {
 		leases := acquireN(t, p, 2)
-		leases[0].Release(Clean)  // its IsValid is false
+		wantStats(t, p, 2, 2, 0)
+		leases[0].Release(Clean) // its IsValid is false
+		wantStats(t, p, 1, 1, 0)
 		leases[1].Release(Broken) // its borrower knows
 		wantStats(t, p, 0, 0, 0)
 		if n := p.Stats().Retired[ReasonBroken]; n != 2 {
@@ -59,6 +61,9 @@ func TestBehaviour10IdleLimit(t *testing.T) {
 	inBubble(t, scripted.Hooks{}, Config{MaxConns: 10, MaxIdleConns: None}, func(t *testing.T, p *Pool, d *scripted.Driver) {
 		releaseAll(acquireN(t, p, 6))
 		wantStats(t, p, 0, 0, 0)
+		if d.Open() != 0 {
+			t.Errorf("%d open at the server, want none", d.Open())
+		}
 	})
 }
 
@@ -288,18 +293,26 @@ func TestBehaviour15CheckOnAcquire(t *testing.T) {
 }
 
 func TestBehaviour15UnhealthyConnectionIsReplaced(t *testing.T) {
+	var dead atomic.Bool
 	hooks := scripted.Hooks{Ping: func(_ context.Context, c *scripted.Conn) error {
-		if c.ID == 1 {
+		if c.ID == 1 && dead.Load() {
 			return errors.New("dead")
 		}
 		return nil
 	}}
-	inBubble(t, hooks, Config{CheckOnAcquire: CheckAlways}, func(t *testing.T, p *Pool, d *scripted.Driver) {
+	cfg := Config{CheckOnAcquire: CheckAlways, HealthCheckPeriod: None}
+	inBubble(t, hooks, cfg, func(t *testing.T, p *Pool, d *scripted.Driver) {
+		mustAcquire(t, p).Release(Clean)
+		dead.Store(true)
 		l := mustAcquire(t, p)
 		if id(l) != 2 || p.Stats().Retired[ReasonUnhealthy] != 1 {
 			t.Errorf("connection %d, %+v", id(l), p.Stats())
 		}
 		l.Release(Clean)
+		wantStats(t, p, 1, 0, 1)
+		if once, failed := d.Count("1 ping"), d.Count("1 close"); once != 2 || failed != 1 {
+			t.Errorf("the unhealthy one was pinged %d times and closed %d times; want 2 and 1", once, failed)
+		}
 	})
 }
 
@@ -320,7 +333,7 @@ func TestCheckAutoVerifiesOnlyAfterAQuietSecond(t *testing.T) {
 	})
 }
 
-func TestBehaviour6HungCheckHoldsUpNobody(t *testing.T) {
+func TestHungCheckOfTheHottestIsHedged(t *testing.T) {
 	// Connection 2, the freshest, has gone silent: the caller gets another
 	// after the hedge, and the hung one costs the pool nothing in the end.
 	hooks := scripted.Hooks{Ping: func(ctx context.Context, c *scripted.Conn) error {

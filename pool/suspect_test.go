@@ -287,14 +287,24 @@ func TestBehaviour6HungCheckDelaysNobody(t *testing.T) {
 		warm(t, p, 4)
 		hung.Store(true)
 		deadline := time.Now().Add(3 * DefaultHealthCheckPeriod)
+		checks := 0 // how often all of the others were taken while the check hung
 		for time.Now().Before(deadline) {
-			start := time.Now()
-			l := mustAcquire(t, p)
-			if took := time.Since(start); took != 0 {
-				t.Fatalf("waited %v", took)
+			n := 1
+			synctest.Wait()
+			if s := p.Stats(); s.Verifying == 1 && s.Idle == 3 {
+				n = 3
+				checks++
 			}
-			l.Release(Clean)
+			start := time.Now()
+			leases := acquireN(t, p, n)
+			if took := time.Since(start); took != 0 {
+				t.Fatalf("%d acquires waited %v", n, took)
+			}
+			releaseAll(leases)
 			time.Sleep(50 * time.Millisecond)
+		}
+		if checks < 10 {
+			t.Errorf("the check was seen to hang %d times only", checks)
 		}
 		if s := p.Stats(); s.Retired[ReasonUnhealthy] != 1 || s.Total != 4 {
 			t.Errorf("%+v", s)
