@@ -51,7 +51,7 @@ func (p *Pool) tell(e Event) {
 	e.Pool, e.Time = p.name, time.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !e.Kind.ofLeases() {
+	if e.Kind != EventNotice && !e.Kind.ofLeases() { // a server that chatters would crowd out what matters
 		b.recent[b.kept%recentEvents] = e
 		b.kept++
 	}
@@ -122,7 +122,7 @@ func redactSafely(redact func(error) error, err error) (shown error) {
 }
 
 // RecentEvents returns the latest 200 events, oldest first, but for those of
-// single leases, waits and verifications, which only a Listener gets.
+// single leases, waits, verifications and notices, which only a Listener gets.
 func (p *Pool) RecentEvents() []Event {
 	b := p.bulletin
 	b.mu.Lock()

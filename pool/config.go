@@ -188,6 +188,12 @@ type Config struct {
 	// been sent for it; else the operation's outcome is unknown, and it is
 	// neither repeated nor reported as one that may be.
 	Sent func(driver.Conn) uint64
+	// Notices, if set, has a driver's connection pass the server's messages that
+	// are no errors on to tell, for EventNotice and the log: each with the level
+	// at which it is to be logged. It is called once for each new connection,
+	// before InitSQL. The connection may call tell from any goroutine, also in the
+	// midst of a call; it does not block.
+	Notices func(conn driver.Conn, tell func(level slog.Level, notice error))
 	// Classify, if set, judges an error that an operation returned, before
 	// the generic rules do; Unknown leaves it to them.
 	Classify func(error) Verdict
@@ -256,7 +262,7 @@ func (c *Config) keepFunctions(from *Config) {
 	c.LeaseMode = from.LeaseMode
 	c.CheckRole, c.Constrain, c.BeforeConnect = from.CheckRole, from.Constrain, from.BeforeConnect
 	c.AfterConnect, c.Redact, c.Logger = from.AfterConnect, from.Redact, from.Logger
-	c.Sent, c.Listener = from.Sent, from.Listener
+	c.Sent, c.Notices, c.Listener = from.Sent, from.Notices, from.Listener
 }
 
 // check applies Constrain and validates.

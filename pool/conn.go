@@ -61,6 +61,7 @@ type conn struct {
 	giveUp   func()        // ends its verification; set while one is under way
 	key      any           // whose own connection it is: see affinity.go
 	track    track         // who holds it
+	noticed  *noticed      // for the server's notices; nil where nobody wants them
 	drains   []*drainCall  // that wait for it to go
 
 	timed     bool          // the lease under way is: see observe.go

@@ -151,15 +151,19 @@ func (p *Pool) establish(ctx dialContext, cfg *Config) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.initialise(ctx, inner, cfg); err != nil {
+	heard, err := p.hear(inner, cfg)
+	if err == nil {
+		err = p.initialise(ctx, inner, cfg, heard)
+	}
+	var c *conn
+	if err == nil {
+		c, err = newConn(inner, cfg, ctx.dialled)
+	}
+	if err != nil {
 		_ = closeInner(inner) // what went wrong before is the news
 		return nil, err
 	}
-	c, err := newConn(inner, cfg, ctx.dialled)
-	if err != nil {
-		_ = closeInner(inner)
-		return nil, err
-	}
+	c.noticed = heard
 	p.watch(c)
 	return c, nil
 }
@@ -169,6 +173,7 @@ func (p *Pool) connected(c *conn, took time.Duration) {
 	cfg := p.settings.Load()
 	p.lastConn++
 	c.id = p.lastConn
+	c.noticed.entered(c.id)
 	p.seen.connect.record(took, 1)
 	p.tell(Event{Kind: EventConnected, Conn: c.id, Took: took})
 	p.connecting--

@@ -1,6 +1,9 @@
 package pool
 
-import "time"
+import (
+	"log/slog"
+	"time"
+)
 
 // EventKind says what has happened in a pool.
 type EventKind uint8
@@ -64,6 +67,8 @@ type Event struct {
 	Count     int
 	Stack     string // who took the lease
 	Statement string
+
+	level slog.Level // of EventNotice, for the log
 }
 
 // Listener is told what happens in a pool. PoolEvent is called by one goroutine of

@@ -12,6 +12,10 @@ import (
 // counted and told with the next. An outage must not fill the disk.
 const logEvery = time.Second
 
+// noticesPerInterval is how many of the server's notices are logged in as long: a
+// statement may send a few, and a loop a million.
+const noticesPerInterval = 20
+
 // logger tells a slog.Logger what the pool does, its name first. A nil *logger
 // is silent. It is never called under Pool.mu.
 type logger struct {
@@ -24,8 +28,9 @@ type logger struct {
 }
 
 type rate struct {
-	last    time.Time
-	skipped int
+	began   time.Time // of the interval
+	logged  int       // in it
+	skipped int       // since the last that was logged
 }
 
 func newLogger(name string, to *slog.Logger, redact func(error) error) *logger {
@@ -92,6 +97,11 @@ func (l *logger) told(e Event) {
 		args = []any{"renewed", e.Count}
 	case EventDied:
 		level, args = slog.LevelDebug, []any{"connection", e.Conn, "error", e.Err}
+	case EventNotice:
+		if l.enabled(e.level) && l.due(e.Kind.String(), noticesPerInterval, &args) {
+			l.event(e.level, "server notice", append([]any{"connection", e.Conn, "notice", e.Err, "statement", e.Statement}, args...)...)
+		}
+		return
 	case EventSuspended, EventResumed:
 	default:
 		return
@@ -103,14 +113,9 @@ func (l *logger) told(e Event) {
 	l.event(level, e.Kind.String(), args...)
 }
 
-// debugs tells whether statements are logged.
-func (l *logger) debugs() bool {
-	return l != nil && l.to.Enabled(context.Background(), slog.LevelDebug)
-}
-
 // statement logs a statement with its literals masked. Arguments are never logged.
 func (l *logger) statement(conn uint64, text string) {
-	if l.debugs() {
+	if l.enabled(slog.LevelDebug) {
 		l.event(slog.LevelDebug, "statement", "connection", conn, "sql", MaskSQL(text))
 	}
 }
@@ -124,31 +129,38 @@ func (l *logger) event(level slog.Level, msg string, args ...any) {
 
 // failure logs what went wrong, each kind at most once per logEvery.
 func (l *logger) failure(level slog.Level, msg string, args ...any) {
-	if l == nil {
+	if l == nil || !l.due(msg, 1, &args) {
 		return
 	}
-	l.mu.Lock()
-	r := l.kind[msg]
-	if r == nil {
-		r = &rate{}
-		l.kind[msg] = r
-	}
-	now := time.Now()
-	if now.Sub(r.last) < logEvery {
-		r.skipped++
-		l.mu.Unlock()
-		return
-	}
-	skipped := r.skipped
-	r.last, r.skipped = now, 0
-	l.mu.Unlock()
 	for i, arg := range args {
 		if err, ok := arg.(error); ok && l.redact != nil {
 			args[i] = l.redact(err)
 		}
 	}
-	if skipped > 0 {
-		args = append(args, "unreported", skipped)
-	}
 	l.event(level, msg, args...)
+}
+
+// due tells whether a message may be logged of which there are to be at most so
+// many in logEvery. It adds to args how many were left out since the last one.
+func (l *logger) due(msg string, most int, args *[]any) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.kind[msg]
+	if r == nil {
+		r = &rate{}
+		l.kind[msg] = r
+	}
+	if now := time.Now(); now.Sub(r.began) >= logEvery {
+		r.began, r.logged = now, 0
+	}
+	if r.logged >= most {
+		r.skipped++
+		return false
+	}
+	r.logged++
+	if r.skipped > 0 {
+		*args = append(*args, "unreported", r.skipped)
+		r.skipped = 0
+	}
+	return true
 }

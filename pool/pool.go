@@ -42,7 +42,8 @@ type Pool struct {
 	watcher  *watcher // nil until a connection has a socket
 
 	// mu guards everything below and the second group of conn's fields. No
-	// other lock is taken and no driver is called while it is held.
+	// lock is taken and no driver is called while it is held, but for the leaf
+	// locks of the bulletin and of noticed.
 	mu      sync.Mutex
 	closed  bool
 	drained chan struct{} // closed when the pool is closed and no connection is left

@@ -214,6 +214,7 @@ func (p *Pool) cleanUp(c *conn, cfg *Config, o Outcome) {
 				}
 			}
 			for i, sql := range cfg.ResetSQL {
+				c.noticed.says(sql)
 				if err := exec(ctx, c.inner, sql); err != nil {
 					return fmt.Errorf("ResetSQL statement %d of %d: %w", i+1, len(cfg.ResetSQL), err)
 				}

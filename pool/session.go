@@ -165,6 +165,7 @@ func drain(rows driver.Rows) error {
 // there is one, else by the driver's Ping, else by ResetSession. A driver with none of them
 // counts as healthy. ResetSession comes first where a new borrower is due one.
 func (p *Pool) verifyInner(ctx context.Context, c *conn, cfg *Config, reset bool) error {
+	c.noticed.says(cfg.HealthQuery)
 	if reset && c.resetter != nil && !c.clean {
 		if err := resetSession(ctx, c.resetter); err != nil {
 			return fmt.Errorf("ResetSession: %w", err)
@@ -217,12 +218,14 @@ func rollback(ctx context.Context, inner driver.Conn) error {
 }
 
 // initialise makes a new connection's session what the configuration says.
-func (p *Pool) initialise(ctx context.Context, inner driver.Conn, cfg *Config) (err error) {
+func (p *Pool) initialise(ctx context.Context, inner driver.Conn, cfg *Config, heard *noticed) (err error) {
 	for i, sql := range cfg.InitSQL {
+		heard.says(sql)
 		if err := exec(ctx, inner, sql); err != nil {
 			return &ConnectError{Pool: p.name, Step: fmt.Sprintf("InitSQL statement %d of %d", i+1, len(cfg.InitSQL)), Err: err, setup: true}
 		}
 	}
+	heard.says("")
 	if err := afterConnect(ctx, cfg, inner); err != nil {
 		return &ConnectError{Pool: p.name, Step: "AfterConnect", Err: err, setup: true}
 	}

@@ -3,6 +3,7 @@ package pool
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"strings"
 	"time"
@@ -27,7 +28,7 @@ type track struct {
 // connections back, since their leases are begun unseen.
 func (p *Pool) setTracking(cfg *Config) {
 	on := cfg.LeakThreshold > 0 || cfg.LeakReclaim > 0 || p.observeUntil > p.now()
-	p.noting.Store(on || p.log.debugs())
+	p.noting.Store(on || p.log.enabled(slog.LevelDebug) || p.wantsNotices(cfg))
 	if p.tracking.Swap(on) != on && on {
 		p.collect()
 	}
@@ -77,6 +78,7 @@ func (l Lease) note(statement string) {
 		}
 		p.mu.Unlock()
 	}
+	l.conn.noticed.says(statement)
 	p.log.statement(l.conn.id, statement)
 }
 
@@ -98,10 +100,6 @@ func (l Lease) Failed(err error, statement string, died bool) {
 	}
 	p.tell(Event{Kind: EventOperationFailed, Conn: l.conn.id, Err: err, Statement: MaskSQL(statement)})
 }
-
-// Notice passes a message of the server's that is no error on to the listener, with
-// the statement that the connection is at work on, if that is known.
-func (p *Pool) Notice(err error) { p.tell(Event{Kind: EventNotice, Err: err}) }
 
 // stackText writes the frames of whoever took the lease, the application's first:
 // those of the pool, the handle and database/sql are left out at the top.

@@ -80,3 +80,12 @@ func checkRole(ctx context.Context, conn driver.Conn) (demoted bool, err error) 
 	}
 	return string(results[0].Rows[0][0]) == "t", nil
 }
+
+// severityOf is the severity in English, which servers before 9.6 and some proxies
+// tell only in the session's language.
+func severityOf(err *pgconn.PgError) string {
+	if err.SeverityUnlocalized != "" {
+		return err.SeverityUnlocalized
+	}
+	return err.Severity
+}

@@ -23,7 +23,8 @@
 //     own state, after a failover, or only the transaction's. If it is the server's,
 //     the pool is renewed. With target_session_attrs=read-write and all hosts in the
 //     DSN it then finds the new primary.
-//   - Notices of the server go to the pool's log.
+//   - Notices of the server go to the pool's listener, as pool.EventNotice with the
+//     connection and its statement, and to the log.
 //
 // All of it applies to a connector of stdlib.GetConnector too that is given to
 // nimue.NewConnector, but for the notices, and for the ping, which
@@ -35,13 +36,10 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
-	"log/slog"
 	"net"
 	"strings"
-	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/nimue-go/nimue"
 	"github.com/nimue-go/nimue/pool"
@@ -80,10 +78,9 @@ func open(d driver.Driver, dsn string) (driver.Connector, error) {
 
 // connector connects as pgx's own does, but for the ping and the notices.
 type connector struct {
-	driver  driver.Driver
-	dsn     string
-	mode    pgx.QueryExecMode
-	notices atomic.Pointer[noticeLog] // nil until Configure tells the logger
+	driver driver.Driver
+	dsn    string
+	mode   pgx.QueryExecMode
 }
 
 // Connect reads the DSN anew every time, like pgx: the files and environment
@@ -94,14 +91,13 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 		return nil, err
 	}
 	config.DialFunc = counting(config.DialFunc)
-	earlier := config.OnNotice
-	config.OnNotice = func(conn *pgconn.PgConn, notice *pgconn.Notice) {
-		if earlier != nil {
-			earlier(conn, notice)
-		}
-		c.notices.Load().log(notice)
+	var heard notices
+	config.OnNotice = heard.add
+	conn, err := stdlib.GetConnector(*config, stdlib.OptionShouldPing(neverPing)).Connect(ctx)
+	if c, ok := conn.(*stdlib.Conn); ok && err == nil {
+		c.Conn().PgConn().CustomData()[noticesKey] = &heard
 	}
-	return stdlib.GetConnector(*config, stdlib.OptionShouldPing(neverPing)).Connect(ctx)
+	return conn, err
 }
 
 // Driver returns the driver that the DSN names.
@@ -112,8 +108,8 @@ func neverPing(context.Context, stdlib.ShouldPingParams) bool { return false }
 // configure fills in what was left open.
 func configure(inner driver.Connector, cfg *pool.Config) error {
 	if c, ours := inner.(*connector); ours {
-		if cfg.Logger != nil {
-			c.notices.Store(&noticeLog{cfg.Name, cfg.Logger})
+		if cfg.Notices == nil {
+			cfg.Notices = passNotices
 		}
 		constrain(cfg, c.mode)
 	}
@@ -160,34 +156,4 @@ func netConn(conn driver.Conn) net.Conn {
 		return nil
 	}
 	return c.Conn().PgConn().Conn()
-}
-
-// noticeLog passes the server's notices on.
-type noticeLog struct {
-	pool string
-	to   *slog.Logger
-}
-
-// log logs what PostgreSQL sends to every client by default (client_min_messages
-// = notice) at info, and what a session must ask for at debug.
-func (l *noticeLog) log(n *pgconn.Notice) {
-	if l == nil {
-		return
-	}
-	level := slog.LevelInfo
-	severity := severityOf((*pgconn.PgError)(n))
-	if severity == "LOG" || strings.HasPrefix(severity, "DEBUG") {
-		level = slog.LevelDebug
-	}
-	l.to.Log(context.Background(), level, "server notice",
-		"pool", l.pool, "severity", severity, "sqlstate", n.Code, "message", n.Message)
-}
-
-// severityOf is the severity in English, which servers before 9.6 and some proxies
-// tell only in the session's language.
-func severityOf(err *pgconn.PgError) string {
-	if err.SeverityUnlocalized != "" {
-		return err.SeverityUnlocalized
-	}
-	return err.Severity
 }

@@ -265,25 +265,6 @@ func TestConfigureKeepsWhatIsSet(t *testing.T) {
 	}
 }
 
-func TestNoticesReachTheLog(t *testing.T) {
-	var log adaptertest.Log
-	server := servers.SharedPostgres(t)
-	db := adaptertest.OpenConnector(t, "pgx:"+server.URL("postgres")+"&pool_name=noticed", func(c *pool.Config) { c.Logger = log.Logger() })
-	adaptertest.Exec(t, db, "DO $$ BEGIN RAISE NOTICE 'three is a crowd'; RAISE WARNING USING MESSAGE = 'mind', ERRCODE = '01008'; END $$")
-	text := log.String()
-	for _, want := range []string{
-		`level=INFO msg="server notice" pool=noticed severity=NOTICE sqlstate=00000 message="three is a crowd"`,
-		`level=INFO msg="server notice" pool=noticed severity=WARNING sqlstate=01008 message=mind`,
-	} {
-		if !strings.Contains(text, want) {
-			t.Errorf("the log lacks %s:\n%s", want, text)
-		}
-	}
-	// Without a logger notices go nowhere, and nothing breaks.
-	quiet := adaptertest.Open(t, "nimue", "pgx:"+server.URL("postgres"))
-	adaptertest.Exec(t, quiet, "DO $$ BEGIN RAISE NOTICE 'unheard'; END $$")
-}
-
 func TestCancelledQueryCostsItsConnectionOnly(t *testing.T) {
 	db, watch, app := onPostgres(t, servers.SharedPostgres(t), "pool_max_conns=4&pool_health_check_period=1h")
 	adaptertest.Warm(t, db, 4)
