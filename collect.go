@@ -21,6 +21,7 @@ type openRows struct {
 	stmt  *pool.Stmt     // the cached statement to be freed when they are closed; or nil
 	guard *txguard.Guard // of their transaction, which must see their errors too; or nil
 	text  string         // the statement's
+	told  bool           // an error of theirs, to the listener
 	state atomic.Uint32
 }
 
@@ -43,7 +44,7 @@ func (c *Conn) opened(rows driver.Rows, s *pool.Stmt, text string) driver.Rows {
 	r := c.spareRows()
 	r.Rows = rows
 	o := r.open
-	o.lease, o.inner, o.stmt, o.guard, o.text = c.lease, rows, s, c.use.guard, text
+	o.lease, o.inner, o.stmt, o.guard, o.text, o.told = c.lease, rows, s, c.use.guard, text, false
 	if alone {
 		c.alone = o
 		o.state.Store(rowsAlone)
@@ -64,13 +65,17 @@ func (c *Conn) spareRows() *handedRows {
 	return r
 }
 
-// note shows an error of the rows to the transaction's guard: a deadlock is often
-// found after the first row, and QueryRow and a loop without Err hide what ended
+// note shows an error of the rows to the listener and to the transaction's guard: a
+// deadlock is often found after the first row, and QueryRow and a loop without Err hide what ended
 // them. Only io.EOF itself means the end to database/sql, too; a wrapped one is a
 // broken connection.
 func (o *openRows) note(err error) error {
 	if err != nil && err != io.EOF {
 		o.guard.Note(err)
+		if !o.told {
+			o.told = true
+			o.lease.Failed(err, o.text, false)
+		}
 	}
 	return err
 }

@@ -27,6 +27,7 @@ type Conn struct {
 
 	sent   func(driver.Conn) uint64 // Config.Sent; nil where nobody knows
 	shares bool                     // pool_lease=transaction: see lease.go
+	heard  bool                     // there is a listener
 
 	lease pool.Lease // the present one if held, else the last one: a preference
 	held  bool
@@ -120,15 +121,15 @@ func (c *Conn) begin(ctx context.Context) (driver.Conn, error) {
 	return inner, nil
 }
 
-// end closes the inner call that begin opened, with its error, and judges what
-// that says about the connection. again tells the caller to begin once more, by
+// end closes the inner call that begin opened, with its statement, if it had one, and
+// its error, and judges what that says about the connection. again tells the caller to begin once more, by
 // the one retry rule: driver.ErrBadConn in answer to the first operation on a
 // connection that had served before. Nothing was executed and no session state is
 // lost, so another connection does as well.
 //
 // Where the adapter tells how much was sent, driver.ErrBadConn is not believed if
 // something was: neither nimue nor database/sql may send it again then.
-func (c *Conn) end(err error) (again bool, _ error) {
+func (c *Conn) end(query string, err error) (again bool, _ error) {
 	if err != nil && c.sent != nil && errors.Is(err, driver.ErrBadConn) && c.sent(c.lease.Conn()) != c.use.sent {
 		err = unanswered(c.pool.Name())
 		c.use.outcome |= pool.Dead
@@ -150,7 +151,7 @@ func (c *Conn) end(err error) (again bool, _ error) {
 		c.use.touched, c.use.failed = true, true
 		verdict := c.judge(err)
 		c.use.outcome |= verdict
-		c.lease.Failed(err, c.text.query, verdict&(pool.Dead|pool.BadConn) != 0)
+		c.lease.Failed(err, query, verdict&(pool.Dead|pool.BadConn) != 0)
 		c.use.guard.Note(err)
 	}
 	c.leave()
@@ -279,7 +280,7 @@ func (c *Conn) ExecContext(ctx context.Context, query string, args []driver.Name
 			result = settled(result)
 		}
 		c.noteTx(query, err)
-		if again, err := c.end(err); !again {
+		if again, err := c.end(query, err); !again {
 			return result, err
 		}
 	}
@@ -318,7 +319,7 @@ func (c *Conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 		if err == nil {
 			rows = c.opened(rows, nil, query)
 		}
-		if again, err := c.end(err); !again {
+		if again, err := c.end(query, err); !again {
 			return rows, err
 		}
 	}
@@ -395,7 +396,7 @@ func (c *Conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, e
 			c.leave()
 			return &stmt{conn: c, text: query}, nil
 		}
-		if again, err := c.end(err); !again {
+		if again, err := c.end(query, err); !again {
 			if err != nil {
 				return nil, err
 			}
@@ -410,8 +411,8 @@ func (c *Conn) Prepare(query string) (driver.Stmt, error) {
 }
 
 // BeginTx begins a transaction on the leased connection and returns the inner
-// driver's, unless that needs to be a mortalTx. Options that an inner driver without BeginTx cannot honour are
-// refused in database/sql's words.
+// driver's, unless somebody has to see its end. Options that an inner driver without
+// BeginTx cannot honour are refused in database/sql's words.
 func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	defer c.unwind()
 	for {
@@ -423,6 +424,9 @@ func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 		if err == nil {
 			c.use.tx, c.use.session, c.use.open = true, true, true
 			c.use.guard = txguard.Claim(ctx)
+			if c.heard {
+				tx = &heardTx{tx, c.lease}
+			}
 			switch {
 			case c.shares:
 				tx = &sharedTx{tx, c, ctx}
@@ -430,7 +434,7 @@ func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 				tx = &mortalTx{tx, c, ctx}
 			}
 		}
-		if again, err := c.end(err); !again {
+		if again, err := c.end("", err); !again {
 			return tx, err
 		}
 	}
@@ -455,7 +459,7 @@ func (c *Conn) Ping(ctx context.Context) error {
 			c.leave()
 			return nil
 		}
-		if again, err := c.end(pinger.Ping(ctx)); !again {
+		if again, err := c.end("", pinger.Ping(ctx)); !again {
 			return err
 		}
 	}
@@ -501,6 +505,6 @@ func (c *Conn) Raw(ctx context.Context, f func(inner driver.Conn) error) error {
 	}
 	defer c.unwind()
 	c.use.touched, c.use.session = true, true // f may do anything, so nothing may be begun twice
-	_, err = c.end(f(inner))
+	_, err = c.end("", f(inner))
 	return err
 }

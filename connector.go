@@ -90,7 +90,7 @@ func (c *Connector) Connect(context.Context) (driver.Conn, error) {
 
 func (c *Connector) handle() *Conn {
 	cfg := c.pool.Config()
-	return &Conn{pool: c.pool, sent: cfg.Sent, shares: cfg.LeaseMode == pool.LeaseTransaction}
+	return &Conn{pool: c.pool, sent: cfg.Sent, shares: cfg.LeaseMode == pool.LeaseTransaction, heard: cfg.Listener != nil}
 }
 
 // Driver returns a Driver through which PoolOf finds the pool.

@@ -137,6 +137,25 @@ func (t *mortalTx) Rollback() error {
 	return err
 }
 
+// heardTx is a transaction whose errors the listener is told.
+type heardTx struct {
+	driver.Tx
+	lease pool.Lease
+}
+
+// Commit commits.
+func (t *heardTx) Commit() error { return t.tell(t.Tx.Commit()) }
+
+// Rollback rolls back.
+func (t *heardTx) Rollback() error { return t.tell(t.Tx.Rollback()) }
+
+func (t *heardTx) tell(err error) error {
+	if err != nil {
+		t.lease.Failed(err, "", false)
+	}
+	return err
+}
+
 // keepsAfterRollback is database/sql's rule for the connection of a transaction
 // whose context has ended: it is kept only where the driver can both tell
 // whether it is usable and reset it.

@@ -349,3 +349,48 @@ func shareWork(ctx context.Context, conn *sql.Conn, table string, worker, round 
 	}
 	return nil
 }
+
+// Operations whose contexts have one key are served by one connection, and those of
+// another by another, whatever the order; without a key there is no such preference.
+func TestAffinityOfAContext(t *testing.T) {
+	served := map[string]map[int]bool{}
+	hooks := scripted.Hooks{Exec: func(_ context.Context, c *scripted.Conn, query string, _ []driver.NamedValue) error {
+		if served[query] == nil {
+			served[query] = map[int]bool{}
+		}
+		served[query][c.ID] = true
+		return nil
+	}}
+	bubble(t, pool.Config{MaxConns: 2}, hooks, func(t *testing.T, f fixture) {
+		work := func(key string) {
+			t.Helper()
+			if _, err := f.db.ExecContext(nimue.Affinity(t.Context(), key), key); err != nil {
+				t.Fatal(err)
+			}
+		}
+		work("a")
+		f.raw(t, func(*scripted.Conn) { work("b") }) // while the first connection is taken
+		clear(served)
+		for _, key := range []string{"a", "b", "b", "a", "a", "b", "a"} {
+			work(key)
+		}
+		if len(served["a"]) != 1 || len(served["b"]) != 1 || f.Opened() != 2 {
+			t.Errorf("served by %v, %d connections", served, f.Opened())
+		}
+		for id := range served["a"] {
+			if served["b"][id] {
+				t.Errorf("both by connection %d", id)
+			}
+		}
+		clear(served)
+		for range 4 {
+			f.exec(t, "nobody")
+			if _, err := f.db.ExecContext(nimue.Affinity(nimue.Affinity(t.Context(), "b"), nil), "nobody"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(served["nobody"]) != 1 {
+			t.Errorf("without a key served by %v, want the one used last", served["nobody"])
+		}
+	})
+}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/nimue-go/nimue"
 	"github.com/nimue-go/nimue/conformance/scripted"
+	"github.com/nimue-go/nimue/pool"
 )
 
 // TestLogLevel shows that what pool_log_level lets through, and nothing else,
@@ -99,4 +100,36 @@ var errRefusal = errors.New(`syntax error near "SET PASSWORD = 'hunter2'"`)
 
 func scriptedRefusal(context.Context, *scripted.Conn, string, []driver.NamedValue) error {
 	return errRefusal
+}
+
+// TestStatementsAreLoggedWithTheirLiteralsMasked, at the debug level only, and
+// never their arguments.
+func TestStatementsAreLoggedWithTheirLiteralsMasked(t *testing.T) {
+	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo} {
+		var out bytes.Buffer
+		logger := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: level}))
+		bubble(t, pool.Config{Name: "orders", Logger: logger}, scripted.Hooks{}, func(t *testing.T, f fixture) {
+			f.exec(t, "UPDATE users SET password = 'hunter2', pin = 4711 WHERE name = ?", "hunter2")
+			stmt, err := f.db.PrepareContext(t.Context(), "INSERT INTO users VALUES ('hunter2', ?)")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer stmt.Close()
+			if _, err := stmt.ExecContext(t.Context(), "hunter2"); err != nil {
+				t.Fatal(err)
+			}
+		})
+		got := out.String()
+		for _, want := range []string{
+			`level=DEBUG msg=statement pool=orders connection=1 sql="UPDATE users SET password = '#####', pin = # WHERE name = ?"`,
+			`level=DEBUG msg=statement pool=orders connection=1 sql="INSERT INTO users VALUES ('#####', ?)"`,
+		} {
+			if strings.Contains(got, want) != (level == slog.LevelDebug) {
+				t.Errorf("level %v: %s is logged or not, as it should not be:\n%s", level, want, got)
+			}
+		}
+		if strings.Contains(got, "hunter2") || strings.Contains(got, "4711") {
+			t.Errorf("level %v: a literal or an argument is in the log:\n%s", level, got)
+		}
+	}
 }

@@ -73,7 +73,7 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (drive
 			renewed = true
 			continue
 		}
-		if again, err := c.end(err); !again {
+		if again, err := c.end(s.text, err); !again {
 			return result, err
 		}
 	}
@@ -125,7 +125,7 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 			}
 			rows = c.opened(rows, inner, s.text)
 		}
-		if again, err := c.end(err); !again {
+		if again, err := c.end(s.text, err); !again {
 			return rows, err
 		}
 	}
@@ -148,7 +148,7 @@ func (s *stmt) begin(ctx context.Context, args int) (inner *pool.Stmt, again boo
 			c.leave()
 			return nil, false, errNotPrepared
 		}
-		again, err := c.end(err)
+		again, err := c.end(s.text, err)
 		return nil, again, err
 	}
 	c.use.touched = c.use.touched || called

@@ -122,6 +122,12 @@ func TestBehaviour1FloorsAndGrowth(t *testing.T) {
 		if d.Open() != 3 {
 			t.Errorf("%d open at the server, want 3", d.Open())
 		}
+		leases := acquireN(t, p, 4)
+		wantStats(t, p, 4, 4, 0)
+		if d.Open() != 4 || d.Opened() != 4 {
+			t.Errorf("%d open at the server, %d opened in all; want 4 and 4", d.Open(), d.Opened())
+		}
+		releaseAll(leases)
 	})
 }
 

@@ -3,6 +3,7 @@ package query_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -59,6 +60,52 @@ func ExampleDeclare() {
 	// 274 1610 <nil>
 	// [Earth Mars Saturn] <nil>
 	// 277 <nil>
+}
+
+// What Unique and Value say if there is not exactly one row, or not one column.
+func ExampleQuery_Unique() {
+	ctx := context.Background()
+	db := openPlanets()
+	defer db.Close()
+
+	conn, err := db.Conn(ctx) // a *sql.DB or a *sql.Tx does as well
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer conn.Close()
+	mars, err := planet.Unique(ctx, conn, "Mars")
+	fmt.Println(mars.Moons, err)
+
+	_, err = planet.Unique(ctx, conn, "Vulcan")
+	fmt.Println("no row:", errors.Is(err, sql.ErrNoRows))
+	_, err = planets.Unique(ctx, conn)
+	fmt.Println("more than one row:", errors.Is(err, query.ErrTooManyRows))
+	_, err = planets.Flat(ctx, conn)
+	fmt.Println("more than one column:", errors.Is(err, query.ErrMismatch))
+	// Output:
+	// 2 <nil>
+	// no row: true
+	// more than one row: true
+	// more than one column: true
+}
+
+func ExampleStatement_Exec() {
+	ctx := context.Background()
+	db := openPlanets()
+	defer db.Close()
+
+	t, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer t.Rollback()
+	affected, err := discover.Exec(ctx, t, 1, "Saturn")
+	fmt.Println(affected, err)
+	affected, err = discover.Exec(ctx, t, 1, "Vulcan")
+	fmt.Println(affected, err)
+	// Output:
+	// 1 <nil>
+	// 0 <nil>
 }
 
 func ExampleQuery_Iter() {

@@ -33,6 +33,40 @@ func TestMaxPlusOne(t *testing.T) {
 	}, "postgres", "mariadb")
 }
 
+// TestDeadlockIsRetried: two change the same rows in opposite orders, each going on
+// when both have changed their first. The database picks one of them as its victim,
+// which tries again, and both succeed.
+func TestDeadlockIsRetried(t *testing.T) {
+	onDatabases(t, func(t *testing.T, db database) {
+		mustExec(t, db.DB, "INSERT INTO "+db.table+" (id, v) VALUES (1, 0), (2, 0)")
+		var met, wg sync.WaitGroup
+		met.Add(2)
+		var retries atomic.Int64
+		for _, order := range [][]int{{1, 2}, {2, 1}} {
+			var once sync.Once
+			wg.Go(func() {
+				err := tx.Run(t.Context(), db.DB, func(ctx context.Context, tr *sql.Tx) error {
+					for _, id := range order {
+						if _, err := tr.ExecContext(ctx, fmt.Sprintf("UPDATE %s SET v = v + 1 WHERE id = %d", db.table, id)); err != nil {
+							return err
+						}
+						once.Do(func() { met.Done(); met.Wait() })
+					}
+					return nil
+				}, tx.OnRetry(func(int, error) { retries.Add(1) }))
+				if err != nil {
+					t.Errorf("in the order %v: %v", order, err)
+				}
+			})
+		}
+		wg.Wait()
+		var n int
+		if err := db.QueryRowContext(t.Context(), "SELECT sum(v) FROM "+db.table).Scan(&n); err != nil || n != 4 || retries.Load() == 0 {
+			t.Errorf("%d changes, %v; %d retries", n, err, retries.Load())
+		}
+	}, "postgres", "mariadb")
+}
+
 // SQLite refuses to let a transaction write that has read, while another one writes:
 // not only to those who lose, and without waiting. So it takes more retries; or none, if
 // transactions begin as writers.

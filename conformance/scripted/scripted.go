@@ -38,6 +38,7 @@ type Hooks struct {
 	Prepare func(ctx context.Context, c *Conn, query string) error
 	Begin   func(ctx context.Context, c *Conn, opts driver.TxOptions) error
 	End     func(c *Conn, commit bool) error
+	Next    func(c *Conn, left int) error // of rows, with the number of those that are left
 }
 
 // New returns a driver where everything succeeds.
@@ -385,6 +386,11 @@ func (r *Rows) Columns() []string {
 // Next gives one row after the other.
 func (r *Rows) Next(dest []driver.Value) error {
 	defer r.conn.enter("next")()
+	if h := r.conn.driver.script().Next; h != nil {
+		if err := h(r.conn, len(r.rows)); err != nil {
+			return err
+		}
+	}
 	if len(r.rows) == 0 {
 		return io.EOF
 	}
