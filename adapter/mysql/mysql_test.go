@@ -109,49 +109,13 @@ func TestStatementWithArgumentsCostsOneRoundTrip(t *testing.T) {
 func TestBehaviour16KilledInsideATransaction(t *testing.T) {
 	db, watch, user := onMariaDB(t, servers.SharedMariaDB(t), "pool_max_conns=2")
 	adaptertest.Exec(t, watch, "DROP TABLE IF EXISTS killed", "CREATE TABLE killed (n INT)")
-	tx, err := db.BeginTx(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tx.Rollback()
-	const insert = "INSERT INTO killed VALUES (1)"
-	adaptertest.Exec(t, tx, insert)
-	terminate(t, watch, user)
-	if _, err := tx.ExecContext(t.Context(), insert); err == nil {
-		t.Error("the transaction went on after its session was killed")
-	}
-	if n := adaptertest.Query[int](t, watch, "SELECT count(*) FROM killed"); n != 0 {
-		t.Errorf("%d rows: something was replayed", n)
-	}
-	adaptertest.Exec(t, db, insert)
-	if n := adaptertest.Query[int](t, watch, "SELECT count(*) FROM killed"); n != 1 {
-		t.Errorf("%d rows, want the one inserted outside", n)
-	}
-	if s := adaptertest.Stats(t, db); s.Retries != 0 {
-		t.Errorf("%d retries", s.Retries)
-	}
+	adaptertest.KilledInsideATransaction(t, db, watch, func() { terminate(t, watch, user) })
 }
 
 func TestBehaviour17CommitOnADeadConnection(t *testing.T) {
 	db, watch, user := onMariaDB(t, servers.SharedMariaDB(t), "pool_max_conns=2")
 	adaptertest.Exec(t, watch, "DROP TABLE IF EXISTS committed", "CREATE TABLE committed (n INT)")
-	for attempt := range 2 {
-		tx, err := db.BeginTx(t.Context(), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer tx.Rollback()
-		adaptertest.Exec(t, tx, "INSERT INTO committed VALUES (1)")
-		if attempt == 0 {
-			terminate(t, watch, user)
-		}
-		if err := tx.Commit(); (err == nil) != (attempt == 1) {
-			t.Errorf("commit %d: %v", attempt, err)
-		}
-	}
-	if n := adaptertest.Query[int](t, watch, "SELECT count(*) FROM committed"); n != 1 {
-		t.Errorf("%d rows, want that of the second transaction", n)
-	}
+	adaptertest.CommitOnADeadConnection(t, db, watch, func() { terminate(t, watch, user) })
 }
 
 func TestBehaviour19WrongPasswordFailsWithinOneDial(t *testing.T) {
