@@ -42,7 +42,7 @@ var anyVariable = regexp.MustCompile(`\$\{?([a-z_]+)\}?`)
 func plain(query string) string {
 	return anyVariable.ReplaceAllStringFunc(query, func(v string) string {
 		if v == "$__rate_interval" {
-			return "1h"
+			return "1d"
 		}
 		return ".*"
 	})
