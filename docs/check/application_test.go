@@ -39,7 +39,7 @@ type application struct {
 func startApplication(t *testing.T) *application {
 	t.Helper()
 	a := &application{server: servers.Postgres(t), log: &logBook{}}
-	dsn := "pgx:" + a.server.URL("postgres") + "&pool_name=shop&pool_max_conns=4&pool_acquire_timeout=250ms&pool_leak_threshold=400ms&pool_outage_grace=1s"
+	dsn := "pgx:" + a.server.URL("postgres") + "&pool_name=shop&pool_max_conns=4&pool_acquire_timeout=1s&pool_leak_threshold=3s&pool_outage_grace=1s"
 	connector, err := nimue.OpenConnector(dsn, func(c *pool.Config) {
 		c.Logger = slog.New(slog.NewTextHandler(a.log, nil))
 	})

@@ -39,7 +39,7 @@ func TestAsAnOperatorWould(t *testing.T) {
 		i.shows("leak")
 		// The page names the holder of every connection.
 		seen, report := a.look(t), a.report(t)
-		if line := seen[headline]; !strings.HasPrefix(line, "▲ degraded 4 connections have been held for longer than 400ms; ") ||
+		if line := seen[headline]; !strings.HasPrefix(line, "▲ degraded 4 connections have been held for longer than 3s; ") ||
 			!strings.Contains(line, "(4 in use, 0 idle, ") {
 			t.Errorf("the page says %q", line)
 		}
@@ -59,6 +59,7 @@ func TestAsAnOperatorWould(t *testing.T) {
 		i.silent("NimueOutage", "NimuePoolDown")
 		// The log names the holder, and the statement without its literals.
 		i.logged("leak found", "pool=shop", "forgetsToCloseRows", "application_test.go", "generate_series")
+		i.logsAsShown("leak found")
 		i.notLogged("secret-literal", "outage began")
 		for _, r := range rows {
 			if err := r.Close(); err != nil {
@@ -76,7 +77,7 @@ func TestAsAnOperatorWould(t *testing.T) {
 
 	t.Run("overload", func(t *testing.T) {
 		i := a.incident(t)
-		stop := a.work(100, "SELECT pg_sleep(0.02)", 0) // 500 ms of work for each connection that may wait 250
+		stop := a.work(160, "SELECT pg_sleep(0.05)", 0) // two seconds of work for each connection; callers wait one
 		defer stop()
 		i.diagnose("overload")
 		i.shows("overload")
@@ -187,9 +188,9 @@ func (a *application) incident(t *testing.T) *incident {
 
 func (i *incident) until(what string, is func() bool) {
 	i.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !is(); i.app.observe(i.T, 1) {
+	for deadline := time.Now().Add(20 * time.Second); !is(); i.app.observe(i.T, 1) {
 		if time.Now().After(deadline) {
-			i.Fatalf("not in 30 s: %s; signs of %v; the log:\n%s", what, i.app.signs(i.T), strings.Join(i.log(), "\n"))
+			i.Fatalf("not in 20 s: %s; signs of %v; the page: %q; the log:\n%s", what, i.app.signs(i.T), i.app.look(i.T), strings.Join(i.log(), "\n"))
 		}
 	}
 }
@@ -199,8 +200,9 @@ func (i *incident) until(what string, is func() bool) {
 func (i *incident) diagnose(want string) {
 	i.Helper()
 	i.app.observe(i.T, 1)
-	i.until("a sign of anything", func() bool { return len(i.app.signs(i.T)) > 0 })
-	for range 8 {
+	for range 9 {
+		// On a machine that stalls, even a long queue may be empty for a moment.
+		i.until("a sign of anything", func() bool { return len(i.app.signs(i.T)) > 0 })
 		if signs := i.app.signs(i.T); !slices.Equal(signs, []string{want}) {
 			i.Fatalf("the signs say %v, but it is: %s", signs, want)
 		}
@@ -261,6 +263,28 @@ func (i *incident) saw(kinds ...string) {
 		if !strings.Contains(page, ">"+kind+"</td>") {
 			i.Errorf("the page has no event %q", kind)
 		}
+	}
+}
+
+// logsAsShown wants the fields of a line to be those of the one that the runbook shows.
+func (i *incident) logsAsShown(msg string) {
+	i.Helper()
+	shown := regexp.MustCompile("<!-- log: " + msg + " -->\n+```text\n(.*)\n```").FindStringSubmatch(document(i.T, "operations.md"))
+	lines := i.log().saying("msg=\"" + msg)
+	if shown == nil || len(lines) == 0 {
+		i.Fatalf("the runbook shows no line with %s, or the log has none", msg)
+	}
+	field := regexp.MustCompile(`(?:^| )(\w+)=("(?:[^"\\]|\\.)*"|\S+)`)
+	names := func(line string) (all []string) {
+		for _, f := range field.FindAllStringSubmatch(line, -1) {
+			if all = append(all, f[1]); f[1] == "level" || f[1] == "msg" {
+				all = append(all, f[2])
+			}
+		}
+		return all
+	}
+	if have, want := names(lines[0]), names(shown[1]); !slices.Equal(have, want) {
+		i.Errorf("the log has %q and the runbook shows %q:\n%s", have, want, lines[0])
 	}
 }
 
