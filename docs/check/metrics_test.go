@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 
@@ -115,7 +116,7 @@ func (s series) checkQuery(t *testing.T, where, query string) {
 func (s series) checkMatcher(t *testing.T, where, name string, known labelValues, m *labels.Matcher) {
 	t.Helper()
 	switch m.Name {
-	case labels.MetricName, "job", "instance", "pool": // a dashboard's variables stand for these
+	case model.MetricNameLabel, "job", "instance", "pool": // a dashboard's variables stand for these
 		return
 	}
 	values := known[m.Name]

@@ -105,7 +105,7 @@ func (r *recorder) add(name string, m *dto.Metric) {
 }
 
 func (r *recorder) addValue(name string, m *dto.Metric, value float64, more ...string) {
-	all := append([]string{labels.MetricName, name, "job", "shop", "instance", "a"}, more...)
+	all := append([]string{model.MetricNameLabel, name, "job", "shop", "instance", "a"}, more...)
 	for _, l := range m.GetLabel() {
 		all = append(all, l.GetName(), l.GetValue())
 	}

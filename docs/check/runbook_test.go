@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -293,4 +295,65 @@ func TestRunbookCode(t *testing.T) {
 // unindented is code without what begins its lines.
 func unindented(code string) string {
 	return regexp.MustCompile(`(?m)^\t+`).ReplaceAllString(code, "")
+}
+
+// TestRunbookCallsThingsByTheirNames looks up the methods, the errors, the buttons and
+// the lines of the log that the runbook names.
+func TestRunbookCallsThingsByTheirNames(t *testing.T) {
+	text := document(t, "operations.md")
+	source := func(name string) string {
+		t.Helper()
+		code, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(name)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(code)
+	}
+	each := func(what string, least int, pattern string, is func(name string) bool) {
+		t.Helper()
+		all := regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1)
+		if len(all) < least {
+			t.Errorf("only %d times %s", len(all), what)
+		}
+		for _, m := range all {
+			if !is(m[1]) {
+				t.Errorf("there is no %s %s", what, m[1])
+			}
+		}
+	}
+	p := reflect.TypeFor[*pool.Pool]()
+	each("method", 10, `\bp\.([A-Z]\w+)\(`, func(name string) bool { _, is := p.MethodByName(name); return is })
+	code := source("pool/errors.go") + source("pool/control.go") + source("pool/track.go")
+	each("error", 6, `\bpool\.(Err\w+)`, func(name string) bool { return regexp.MustCompile(`\b` + name + `\s+= errors\.New`).MatchString(code) })
+	page := source("status/page.html")
+	each("button", 6, `(?m)^\| `+"`p"+`\.[^|]+\| \*([^*|]+)\*`, func(name string) bool {
+		return strings.Contains(page, ">"+name+"</button>") || strings.Contains(page, "<summary>"+name+"</summary>")
+	})
+
+	levels := regexp.MustCompile(`\| level \| lines \|\n\|[-|]+\n((?:\|.*\n?)+)`).FindStringSubmatch(text)
+	if levels == nil {
+		t.Fatal("the runbook does not say what is logged")
+	}
+	lines := source("pool/log.go")
+	known := func(line string) bool {
+		if strings.Contains(lines, `"`+line+`"`) {
+			return true
+		}
+		for k := range pool.EventsLost {
+			if k.String() == line {
+				return true
+			}
+		}
+		for r := range pool.NumReasons {
+			if "connection "+pool.Reason(r).String() == line {
+				return true
+			}
+		}
+		return false
+	}
+	for _, m := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(levels[1], -1) {
+		if !known(m[1]) {
+			t.Errorf("nothing logs %q", m[1])
+		}
+	}
 }
