@@ -111,6 +111,7 @@ func (p *Pool) take(ctx context.Context, prefer preference, again **waiter) (*co
 	}
 	cfg := p.settings.Load()
 	if p.suspended == refusing {
+		p.counters.Exhausted++
 		err := p.acquireError(ErrSuspended, 0, nil)
 		p.failed(ErrorAcquire, err)
 		p.tell(Event{Kind: EventExhausted, Err: err})

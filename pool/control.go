@@ -43,6 +43,8 @@ func (p *Pool) Suspend(refuse bool) {
 			w := p.queue.front.of
 			err := p.acquireError(ErrSuspended, p.now()-w.since, nil)
 			err.Waiting--
+			p.counters.Exhausted++
+			p.tell(Event{Kind: EventExhausted, Err: err})
 			p.refuse(w, err)
 		}
 	}

@@ -70,6 +70,9 @@ func TestSuspendRefuses(t *testing.T) {
 		if h := p.Health(); h.State != Down {
 			t.Errorf("%+v", h)
 		}
+		if s := p.Stats(); s.Exhausted != 2 {
+			t.Errorf("%d counted, want both who were refused", s.Exhausted)
+		}
 		l.Release(Clean)
 		p.Resume()
 		mustAcquire(t, p).Release(Clean)

@@ -134,14 +134,22 @@ func (p *Pool) condition() (HealthState, string, []any) {
 	case p.suspended == waiting:
 		return say(Degraded, "suspended; callers waiting: %d", p.queue.len)
 	}
-	if last := p.seen.errs[ErrorAcquire]; last.err != nil && now-last.at < recently {
-		return say(Degraded, "%v ago: %v", roundWait(now-last.at), last.err)
-	}
+	leaks, args := "", []any(nil)
 	switch {
 	case p.leaked == 1:
-		return say(Degraded, "a connection has been held for longer than %v", cfg.LeakThreshold)
+		leaks, args = "a connection has been held for longer than %v", []any{cfg.LeakThreshold}
 	case p.leaked > 1:
-		return say(Degraded, "%d connections have been held for longer than %v", p.leaked, cfg.LeakThreshold)
+		leaks, args = "%d connections have been held for longer than %v", []any{p.leaked, cfg.LeakThreshold}
+	}
+	last := p.seen.errs[ErrorAcquire]
+	failed := last.err != nil && now-last.at < recently
+	switch {
+	case failed && leaks != "": // the cause first
+		return say(Degraded, leaks+"; %v ago: %v", append(args, roundWait(now-last.at), last.err)...)
+	case failed:
+		return say(Degraded, "%v ago: %v", roundWait(now-last.at), last.err)
+	case leaks != "":
+		return say(Degraded, leaks, args...)
 	case p.queue.len > 0 && p.leasedN >= cfg.MaxConns:
 		return say(Degraded, "every connection (%d) is in use; callers waiting: %d", cfg.MaxConns, p.queue.len)
 	}

@@ -174,3 +174,22 @@ func FuzzMaskSQL(f *testing.F) {
 		}
 	})
 }
+
+// Callers who get nothing because of leaks are told of as well as what they lack.
+func TestHealthNamesLeaksBeforeThoseWhoSuffer(t *testing.T) {
+	inBubble(t, scripted.Hooks{}, Config{MaxConns: 1, AcquireTimeout: 2 * time.Second, LeakThreshold: time.Second}, func(t *testing.T, p *Pool, _ *scripted.Driver) {
+		l := mustAcquire(t, p)
+		if _, err := p.Acquire(context.Background()); !errors.Is(err, ErrAcquireTimeout) {
+			t.Fatal(err)
+		}
+		h := p.Health()
+		leak, failure := strings.Index(h.Reason, "a connection has been held for longer than 1s; "), strings.Index(h.Reason, "no connection after 2s (1 in use")
+		if h.State != Degraded || leak != 0 || failure < 0 {
+			t.Errorf("%+v", h)
+		}
+		l.Release(Clean)
+		if h := p.Health(); h.State != Degraded || strings.Contains(h.Reason, "held for") || !strings.Contains(h.Reason, "no connection after 2s") {
+			t.Errorf("%+v", h)
+		}
+	})
+}

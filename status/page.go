@@ -214,7 +214,7 @@ func counts(p *Pool) [][]count {
 	}
 	groups := [][]count{
 		{n("acquires", c.Acquires), n("waits", c.Waits), {"time waited", short(c.WaitTime.Duration())}, n("timeouts", c.Timeouts),
-			n("canceled", c.Canceled), n("refused: queue full", c.Exhausted), n("refused: connect error", c.Failed), n("retries", c.Retries)},
+			n("canceled", c.Canceled), n("refused: queue full, or suspended", c.Exhausted), n("refused: connect error", c.Failed), n("retries", c.Retries)},
 		{n("connects", c.Connects), n("connect errors", c.ConnectErrors), n("verifications", c.Verifications),
 			n("failed verifications", c.VerifyErrors), n("resets after a return", c.Resets)},
 		{n("leaks found", c.Leaks), n("returned after all", c.LeaksReturned), n("taken back", c.LeaksTaken), n("rows collected", c.RowsCollected),

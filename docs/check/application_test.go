@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -19,16 +20,18 @@ import (
 	"github.com/nimue-go/nimue/conformance/servers"
 	"github.com/nimue-go/nimue/nimueprom"
 	"github.com/nimue-go/nimue/pool"
+	"github.com/nimue-go/nimue/status"
 )
 
 // conns is how many connections the application may have.
 const conns = 4
 
-// application is a program with a database, its metrics and its log. What an operator
-// has of it are the metrics, in the recorder, and the log.
+// application is a program with a database. What an operator has of it are its status
+// page, by HTTP, its metrics, in the recorder, and its log.
 type application struct {
 	server  *servers.PostgresServer
 	db      *sql.DB
+	page    string // its address
 	metrics *recorder
 	log     *logBook
 }
@@ -36,7 +39,7 @@ type application struct {
 func startApplication(t *testing.T) *application {
 	t.Helper()
 	a := &application{server: servers.Postgres(t), log: &logBook{}}
-	dsn := "pgx:" + a.server.URL("postgres") + "&pool_name=shop&pool_max_conns=4&pool_acquire_timeout=250ms&pool_leak_threshold=400ms"
+	dsn := "pgx:" + a.server.URL("postgres") + "&pool_name=shop&pool_max_conns=4&pool_acquire_timeout=1s&pool_leak_threshold=3s&pool_outage_grace=1s"
 	connector, err := nimue.OpenConnector(dsn, func(c *pool.Config) {
 		c.Logger = slog.New(slog.NewTextHandler(a.log, nil))
 	})
@@ -50,6 +53,11 @@ func startApplication(t *testing.T) *application {
 		_ = connector.Pool().Shutdown(ctx)
 		_ = a.db.Close()
 	})
+	mux := http.NewServeMux()
+	mux.Handle("/debug/nimue/", status.Handler(status.Pools(func() []*pool.Pool { return []*pool.Pool{connector.Pool()} })))
+	site := httptest.NewServer(mux)
+	t.Cleanup(site.Close)
+	a.page = site.URL + "/debug/nimue/"
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(nimueprom.NewCollector(connector.Pool()))
 	exporter := httptest.NewServer(promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 
@@ -61,6 +62,7 @@ func exported(t *testing.T) series {
 	}
 	// The kinds of errors that there have not been.
 	all["nimue_last_error_timestamp_seconds"] = labelValues{}
+	all["nimue_last_error_timestamp_seconds"].add("pool", "orders")
 	for i := range pool.NumErrorKinds {
 		all["nimue_last_error_timestamp_seconds"].add("kind", pool.ErrorKind(i).String())
 	}
@@ -68,7 +70,7 @@ func exported(t *testing.T) series {
 }
 
 // checkQuery parses an expression and looks up every series that it selects: the name,
-// and the labels that it asks for by value.
+// the labels that it asks for by value, and those that it groups or matches by.
 func (s series) checkQuery(t *testing.T, where, query string) {
 	t.Helper()
 	expr, err := parser.NewParser(parser.Options{}).ParseExpr(query)
@@ -76,23 +78,36 @@ func (s series) checkQuery(t *testing.T, where, query string) {
 		t.Errorf("%s: %v", where, err)
 		return
 	}
-	selected := 0
+	selected, labelled, by := 0, map[string]bool{"job": true, "instance": true}, []string(nil)
 	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
-		v, ok := node.(*parser.VectorSelector)
-		if !ok {
-			return nil
-		}
-		selected++
-		known, ok := s[v.Name]
-		if !ok {
-			t.Errorf("%s: no metric is called %q", where, v.Name)
-			return nil
-		}
-		for _, m := range v.LabelMatchers {
-			s.checkMatcher(t, where, v.Name, known, m)
+		switch v := node.(type) {
+		case *parser.AggregateExpr:
+			by = append(by, v.Grouping...)
+		case *parser.BinaryExpr:
+			if v.VectorMatching != nil {
+				by = append(append(by, v.VectorMatching.MatchingLabels...), v.VectorMatching.Include...)
+			}
+		case *parser.VectorSelector:
+			selected++
+			known, ok := s[v.Name]
+			if !ok {
+				t.Errorf("%s: no metric is called %q", where, v.Name)
+				return nil
+			}
+			for name := range known {
+				labelled[name] = true
+			}
+			for _, m := range v.LabelMatchers {
+				s.checkMatcher(t, where, v.Name, known, m)
+			}
 		}
 		return nil
 	})
+	for _, name := range by {
+		if !labelled[name] {
+			t.Errorf("%s: nothing in %q has a label %q", where, query, name)
+		}
+	}
 	if selected == 0 {
 		t.Errorf("%s: %q selects nothing", where, query)
 	}
@@ -101,7 +116,7 @@ func (s series) checkQuery(t *testing.T, where, query string) {
 func (s series) checkMatcher(t *testing.T, where, name string, known labelValues, m *labels.Matcher) {
 	t.Helper()
 	switch m.Name {
-	case labels.MetricName, "job", "instance", "pool": // a dashboard's variables stand for these
+	case model.MetricNameLabel, "job", "instance", "pool": // a dashboard's variables stand for these
 		return
 	}
 	values := known[m.Name]

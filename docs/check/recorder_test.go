@@ -105,7 +105,7 @@ func (r *recorder) add(name string, m *dto.Metric) {
 }
 
 func (r *recorder) addValue(name string, m *dto.Metric, value float64, more ...string) {
-	all := append([]string{labels.MetricName, name, "job", "shop", "instance", "a"}, more...)
+	all := append([]string{model.MetricNameLabel, name, "job", "shop", "instance", "a"}, more...)
 	for _, l := range m.GetLabel() {
 		all = append(all, l.GetName(), l.GetValue())
 	}
@@ -151,6 +151,12 @@ func (s *selection) Warnings() annotations.Annotations { return nil }
 // holds tells whether an expression gave anything at the time of a scrape.
 func (r *recorder) holds(t *testing.T, query string, scrape int) bool {
 	t.Helper()
+	return len(r.answer(t, query, scrape)) > 0
+}
+
+// answer is what an expression gave at the time of a scrape.
+func (r *recorder) answer(t *testing.T, query string, scrape int) promql.Vector {
+	t.Helper()
 	q, err := r.engine.NewInstantQuery(context.Background(), r, nil, query, timeOf(scrape))
 	if err != nil {
 		t.Fatalf("%s: %v", query, err)
@@ -161,7 +167,7 @@ func (r *recorder) holds(t *testing.T, query string, scrape int) bool {
 	if err != nil {
 		t.Fatalf("%s: %v", query, err)
 	}
-	return len(vector) > 0
+	return slices.Clone(vector)
 }
 
 // fires tells whether a rule fired in the scrapes from first on: whether its
