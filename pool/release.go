@@ -99,7 +99,8 @@ func (p *Pool) finishRevoked(l Lease) {
 	switch {
 	case !l.conn.lease.endRevoked(l.seq):
 	case l.conn.track.reclaimed:
-		p.closeLate(l.conn.inner) // its place was freed long ago
+		inner := l.conn.inner // its place was freed long ago
+		p.inBackground(func() { _ = closeInner(inner) })
 	default:
 		p.closeRevoked(l.conn)
 	}

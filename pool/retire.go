@@ -110,6 +110,16 @@ func (p *Pool) closedOne() {
 	p.serve()
 }
 
+// inBackground runs f, at the bidding of a holder who may come after the end of the
+// pool. Then nobody waits for f. mu must be held.
+func (p *Pool) inBackground(f func()) {
+	if p.closed {
+		go f()
+		return
+	}
+	p.work.Go(f)
+}
+
 // closeLate closes a connection that a driver delivered or let go of after the
 // pool had given it up. Its place was freed long ago.
 func (p *Pool) closeLate(inner driver.Conn) {

@@ -9,7 +9,7 @@ type Counters struct {
 	WaitTime      time.Duration // that all of them spent there
 	Timeouts      uint64        // ended by AcquireTimeout or the caller's deadline
 	Canceled      uint64        // ended by the caller's cancellation
-	Exhausted     uint64        // refused because of MaxWaiters
+	Exhausted     uint64        // refused because of MaxWaiters or Suspend
 	Failed        uint64        // answered with a connect error
 	Connects      uint64        // connections made
 	ConnectErrors uint64        // connects that failed

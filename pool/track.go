@@ -236,9 +236,11 @@ var ErrRowsCollected = errors.New("nimue: the connection was taken back, since i
 // that.
 func (l Lease) Collected(closeRows func() error, statement string) {
 	p := l.pool
-	p.work.Go(func() {
-		l.Orphaned(closeRows, statement)
-		l.Release(Suspicious)
+	p.locked(func() {
+		p.inBackground(func() {
+			l.Orphaned(closeRows, statement)
+			l.Release(Suspicious)
+		})
 	})
 }
 

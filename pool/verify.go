@@ -109,8 +109,8 @@ func (p *Pool) examine(c *conn, cfg *Config, x examination) {
 			p.log.examined(x.reason, err)
 		}
 		e.died = err != nil && p.Classify(err).doubtful()
-		if err != nil && cfg.Redact != nil {
-			err = cfg.Redact(err) // it may become the last connect error
+		if err != nil && err != errDemoted && cfg.Redact != nil {
+			err = redactSafely(cfg.Redact, err) // it may become the last connect error
 		}
 		p.locked(func() { e.ended(err) })
 	})
