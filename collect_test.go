@@ -214,7 +214,7 @@ func TestNothingIsSentWhileCollectedRowsAreClosed(t *testing.T) {
 
 // slowRows is a connector of connections whose rows close when they are told to.
 type slowRows struct {
-	to      *scripted.Driver
+	to              *scripted.Driver
 	closing, closed chan struct{}
 }
 
