@@ -138,6 +138,12 @@ func newModel(cfg Config, listens listening) *model {
 			}
 			return nil
 		},
+		Reset: func(_ context.Context, c *scripted.Conn) error {
+			if int32(c.ID) == m.sick.Load() {
+				return errors.New("sick")
+			}
+			return nil
+		},
 	})
 	if listens != deaf {
 		m.told = &modelListener{how: listens, unblock: make(chan struct{})}
