@@ -70,7 +70,7 @@ type drainCall struct {
 
 // Drain renews every connection that there is or is being made, gracefully: a few at a time, with
 // replacements made first where MaxConns leaves room, and leased ones once they
-// have come back. Callers notice nothing. It returns when the last of them is gone,
+// have come back. Callers notice nothing. It returns when the last of them is closed,
 // or with ctx; the renewal goes on then. Use it after credentials or addresses have
 // changed, or parameters of the server's sessions.
 func (p *Pool) Drain(ctx context.Context) error {

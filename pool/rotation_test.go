@@ -123,11 +123,13 @@ func TestCredentialsRotateWithoutARestart(t *testing.T) {
 						default:
 						}
 					}
-					for _, c := range p.all {
-						if id := c.inner.(*scripted.Conn).ID; id <= opened {
-							t.Errorf("password %d: connection %d is still there", password, id)
+					p.locked(func() {
+						for _, c := range p.all {
+							if id := c.inner.(*scripted.Conn).ID; id <= opened {
+								t.Errorf("password %d: connection %d is still there", password, id)
+							}
 						}
-					}
+					})
 					if s.refused.Load() != 0 || least < 4 {
 						t.Errorf("%d refused, at least %d connections", s.refused.Load(), least)
 					}
