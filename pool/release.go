@@ -205,6 +205,7 @@ func (p *Pool) cleanUp(c *conn, cfg *Config, o Outcome) {
 		proves:  verify,
 		reason:  reason,
 		work: func(ctx context.Context) error {
+			c.stmts.trim(cfg.StmtCache)
 			c.stmts.sweep()
 			if slices.ContainsFunc(cfg.ResetSQL, EndsStmts) {
 				c.stmts.closeAll()

@@ -46,6 +46,7 @@ func (p *Pool) checkThen(c *conn, cfg *Config, serving bool, then func(ok bool))
 		proves:  true,
 		reason:  ReasonUnhealthy,
 		work: func(ctx context.Context) error {
+			c.stmts.trim(cfg.StmtCache)
 			c.stmts.sweep()
 			return p.verifyInner(ctx, c, cfg, serving && c.used > 0)
 		},
