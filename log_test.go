@@ -100,3 +100,51 @@ var errRefusal = errors.New(`syntax error near "SET PASSWORD = 'hunter2'"`)
 func scriptedRefusal(context.Context, *scripted.Conn, string, []driver.NamedValue) error {
 	return errRefusal
 }
+
+// TestStatementsInTheDebugLog: every statement shows, literals masked and with none
+// of its arguments, however it is sent.
+func TestStatementsInTheDebugLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		old := slog.Default()
+		slog.SetDefault(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})))
+		defer slog.SetDefault(old)
+		name := register("scripted-debuglog", scripted.New(scripted.Hooks{}).Driver())
+		db, err := sql.Open("nimue", name+":x?pool_name=orders&pool_log_level=debug&pool_auto_prepare=on")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx := context.Background()
+		mustExec(t, db, "INSERT INTO a VALUES ('hunter2', $1)", "hunter3")
+		rows, err := db.QueryContext(ctx, "SELECT 'hunter2' FROM b WHERE c = $1", []byte("hunter3"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows.Close()
+		stmt, err := db.PrepareContext(ctx, "DELETE FROM d WHERE e = 'hunter2' AND f = ?")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stmt.Exec("hunter3"); err != nil {
+			t.Fatal(err)
+		}
+		stmt.Close()
+		p := nimue.PoolOf(db)
+		db.Close()
+		if err := p.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		got := out.String()
+		for _, text := range []string{"INSERT INTO a VALUES ('#####', $1)", "SELECT '#####' FROM b WHERE c = $1", "DELETE FROM d WHERE e = '#####' AND f = ?"} {
+			if !strings.Contains(got, `msg=statement pool=orders connection=1 sql="`+text) {
+				t.Errorf("not in the log: %s", text)
+			}
+		}
+		if strings.Contains(got, "hunter") {
+			t.Error("a literal or an argument is in the log")
+		}
+		if t.Failed() {
+			t.Log(got)
+		}
+	})
+}
