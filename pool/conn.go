@@ -62,6 +62,7 @@ type conn struct {
 	key      any           // whose own connection it is: see affinity.go
 	track    track         // who holds it
 	drains   []*drainCall  // that wait for it to go
+	owed     bool          // and there was no room for its replacement
 
 	timed     bool          // the lease under way is: see observe.go
 	heldSince time.Duration // when it began

@@ -133,6 +133,9 @@ func (p *Pool) unfit(c *conn, cfg *Config) bool {
 	case c.gen != p.gen:
 		p.retire(c, ReasonReset)
 	case c.expired:
+		if c.owed {
+			p.lose(c)
+		}
 		p.retire(c, c.endOf())
 	case cfg.MaxConnUses > 0 && c.used >= uint64(cfg.MaxConnUses):
 		p.retire(c, ReasonUses)

@@ -184,7 +184,7 @@ func TestDrainRenewsWhatIsBeingMade(t *testing.T) {
 		if err := <-drained; err != nil {
 			t.Error(err)
 		}
-		if s := p.Stats(); s.Retired[ReasonDrained] != 1 || id(l) != 1 {
+		if s := p.Stats(); s.Retired[ReasonDrained] != 1 || d.Opened() != 2 || s.Idle != 1 {
 			t.Errorf("%+v; %d opened", s.Retired, d.Opened())
 		}
 		if e := r.last(t, EventDrained); e.Count != 1 {

@@ -18,6 +18,7 @@ type track struct {
 	since     time.Duration
 	reported  bool // as a leak
 	reclaimed bool
+	limit     time.Duration // LeakReclaim, then
 	frames    int
 	stack     [32]uintptr
 	statement string
@@ -167,7 +168,7 @@ func (p *Pool) reclaim(c *conn, held time.Duration) {
 	p.counters.LeaksTaken++
 	p.tell(p.leakEvent(EventLeakReclaimed, c, held))
 	p.trackEnds(c)
-	c.track.reclaimed = true
+	c.track.reclaimed, c.track.limit = true, p.settings.Load().LeakReclaim
 	p.forgetParked(c)
 	p.leasedN--
 	if busy := c.lease.revoke(); busy {
@@ -222,7 +223,7 @@ func (l Lease) Err() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if l.conn.track.reclaimed {
-		return &ReclaimedError{Pool: p.name, After: p.settings.Load().LeakReclaim}
+		return &ReclaimedError{Pool: p.name, After: l.conn.track.limit}
 	}
 	return &AcquireError{Pool: p.name, Kind: ErrClosed}
 }

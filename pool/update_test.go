@@ -107,7 +107,7 @@ var liveChanges = map[string]live{
 			idles(2)(t, p, nil)
 			time.Sleep(time.Minute - 1)
 			wantStats(t, p, 2, 0, 2)
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			wantStats(t, p, 0, 0, 0)
 		},
 	},
