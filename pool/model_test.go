@@ -449,7 +449,7 @@ func (m *model) isTaken(l modelLease) (taken bool) {
 // excuse is nil where a waiter may have got what it got.
 func (m *model) excuse(w modelWaiter, a acquired) error {
 	switch {
-	case w.gone, errors.Is(a.err, errRefused), errors.Is(a.err, ErrUnavailable):
+	case w.gone, errors.Is(a.err, errRefused), errors.Is(a.err, errDiedEarly), errors.Is(a.err, ErrUnavailable):
 	case errors.Is(a.err, ErrSuspended) && m.suspended == refusing:
 	case errors.Is(a.err, ErrExhausted) && m.pool.Config().MaxWaiters > 0 && a.after == 0:
 	case errors.Is(a.err, ErrAcquireTimeout) && w.timeout > 0 && a.after == w.timeout:
@@ -622,8 +622,12 @@ func (m *model) abandon() {
 	_ = m.pool.Close()
 	synctest.Wait()
 	for _, w := range m.waiters {
-		if a := <-w.result; a.err == nil {
-			a.lease.Release(Clean)
+		select {
+		case a := <-w.result:
+			if a.err == nil {
+				a.lease.Release(Clean)
+			}
+		default: // settle has had it
 		}
 	}
 	for _, l := range append(m.leases, m.taken...) {
