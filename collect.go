@@ -100,14 +100,15 @@ func (o *openRows) closed(err error) {
 }
 
 // joined tells that the holder of a lease does more than read the rows that it was
-// taken for. It fails if those were collected, and their connection with them.
+// taken for. It fails if those were collected, and their connection with them: then
+// for good, since whoever collects them is at work on the connection.
 func (c *Conn) joined() error {
 	o := c.alone
-	c.alone = nil
-	if o.state.CompareAndSwap(rowsAlone, rowsAmong) || o.state.Load() != rowsCollected {
-		return nil
+	if !o.state.CompareAndSwap(rowsAlone, rowsAmong) && o.state.Load() == rowsCollected {
+		return pool.ErrRowsCollected
 	}
-	return pool.ErrRowsCollected
+	c.alone = nil
+	return nil
 }
 
 // collect is called when handedRows were collected. Where the lease was for nothing

@@ -3,6 +3,7 @@ package nimue_test
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"path/filepath"
 	"runtime"
@@ -165,4 +166,88 @@ func TestRowsInUseAreNotCollected(t *testing.T) {
 	if s := nimue.PoolOf(db).Stats(); s.RowsCollected != 0 || s.Connects != 1 {
 		t.Errorf("%d collected, %d connects", s.RowsCollected, s.Connects)
 	}
+}
+
+// While the rows of a *sql.Conn's only query are being closed for it, since they were
+// dropped, nothing else is sent on their connection: scripted connections panic where
+// two calls overlap.
+func TestNothingIsSentWhileCollectedRowsAreClosed(t *testing.T) {
+	closing, closed := make(chan struct{}), make(chan struct{})
+	d := scripted.New(scripted.Hooks{})
+	inner := slowRows{d, closing, closed}
+	db := sql.OpenDB(newConnector(t, inner, pool.Config{MaxConns: 1}))
+	p := nimue.PoolOf(db)
+	conn := mustConn(t, db)
+	if _, err := conn.QueryContext(context.Background(), "SELECT"); err != nil {
+		t.Fatal(err)
+	}
+	untilCollected(t, "the rows are being closed", func() bool {
+		select {
+		case <-closing:
+			return true
+		default:
+			return false
+		}
+	})
+	for range 3 {
+		if err := conn.PingContext(t.Context()); !errors.Is(err, pool.ErrRowsCollected) {
+			t.Errorf("error %v", err)
+		}
+	}
+	if n := d.Count("ping"); n != 0 {
+		t.Errorf("%d pings while the rows are being closed", n)
+	}
+	_ = conn.Raw(func(handle any) error {
+		handle.(driver.Validator).IsValid() // as when the *sql.Conn is finished
+		return nil
+	})
+	if s := p.Stats(); s.InUse != 1 {
+		t.Errorf("%d in use", s.InUse)
+	}
+	close(closed)
+	eventually(t, "the connection is back", func() bool { return p.Stats().InUse == 0 })
+	if err := conn.PingContext(t.Context()); err != nil {
+		t.Error(err)
+	}
+	_ = db.Close()
+}
+
+// slowRows is a connector of connections whose rows close when they are told to.
+type slowRows struct {
+	to              *scripted.Driver
+	closing, closed chan struct{}
+}
+
+func (s slowRows) Connect(ctx context.Context) (driver.Conn, error) {
+	c, err := s.to.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slowRowsConn{c.(*scripted.Conn), s}, nil
+}
+
+func (s slowRows) Driver() driver.Driver { return s.to.Driver() }
+
+type slowRowsConn struct {
+	*scripted.Conn
+	by slowRows
+}
+
+func (c slowRowsConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	rows, err := c.Conn.QueryContext(ctx, query, args)
+	if err != nil {
+		return nil, err
+	}
+	return &slowlyClosed{rows, c.by}, nil
+}
+
+type slowlyClosed struct {
+	driver.Rows
+	by slowRows
+}
+
+func (r *slowlyClosed) Close() error {
+	close(r.by.closing)
+	<-r.by.closed
+	return r.Rows.Close()
 }

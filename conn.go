@@ -224,6 +224,10 @@ func (c *Conn) release() {
 	if !c.held {
 		return
 	}
+	if c.alone != nil && c.joined() != nil {
+		c.alone, c.held, c.use = nil, false, use{} // the collector gives it back
+		return
+	}
 	u := &c.use
 	o := u.outcome
 	if u.rawTx {

@@ -49,8 +49,8 @@ func (p *Pool) Reacquire(ctx context.Context, last Lease) (Lease, error) {
 			return l, nil
 		}
 		p.reject(l.conn, l.seq, reason, p.Classify(err) == Discard)
-		if err := ctx.Err(); err != nil {
-			return Lease{}, err
+		if ctx.Err() != nil {
+			return Lease{}, p.gaveUp(ctx, nil)
 		}
 	}
 	return p.acquire(ctx, preference{conn: last.conn})
@@ -68,6 +68,7 @@ func (p *Pool) acquire(ctx context.Context, prefer preference) (Lease, error) {
 		}
 		reason, err := p.makeReady(ctx, c)
 		if err == nil {
+			p.tell(Event{Kind: EventAcquired, Conn: c.id, Took: w.waited()})
 			p.discard(w)
 			if p.tracking.Load() {
 				p.trackLease(c)
@@ -75,7 +76,8 @@ func (p *Pool) acquire(ctx context.Context, prefer preference) (Lease, error) {
 			return Lease{p, c, seq}, nil
 		}
 		p.reject(c, seq, reason, p.Classify(err) == Discard)
-		if err := ctx.Err(); err != nil {
+		if ctx.Err() != nil {
+			err := p.gaveUp(ctx, w)
 			p.discard(w)
 			return Lease{}, err
 		}
@@ -89,6 +91,7 @@ func (p *Pool) reject(c *conn, seq uint64, reason Reason, dead bool) {
 	switch {
 	case c.lease.end(seq):
 		p.leaseEnded(c)
+		p.counters.Acquires--
 		p.retire(c, reason)
 		if dead {
 			p.suspectAll()
@@ -106,14 +109,17 @@ func (p *Pool) take(ctx context.Context, prefer preference, again **waiter) (*co
 	p.mu.Lock()
 	if p.closed {
 		err := p.acquireError(ErrClosed, 0, nil)
+		if *again != nil {
+			p.tell(Event{Kind: EventRefused, Took: (*again).counted, Err: err})
+		}
 		p.mu.Unlock()
 		return nil, 0, err
 	}
 	cfg := p.settings.Load()
 	if p.suspended == refusing {
-		p.counters.Exhausted++
 		err := p.acquireError(ErrSuspended, 0, nil)
 		p.failed(ErrorAcquire, err)
+		p.counters.Exhausted++
 		p.tell(Event{Kind: EventExhausted, Err: err})
 		p.mu.Unlock()
 		return nil, 0, err
@@ -129,7 +135,6 @@ func (p *Pool) take(ctx context.Context, prefer preference, again **waiter) (*co
 		}
 		if c != nil {
 			seq := p.lend(c, false)
-			p.tell(Event{Kind: EventAcquired, Conn: c.id})
 			if prefer.key != nil {
 				p.served(c, prefer.key, cfg)
 			}
@@ -275,13 +280,12 @@ func (p *Pool) makeReady(ctx context.Context, c *conn) (Reason, error) {
 	}
 	if c.limit == nil {
 		c.limit = &lazyTimeout{}
-		if cfg := p.settings.Load(); cfg.AcquireTimeout > 0 {
-			c.limit.after = min(cfg.PingTimeout, cfg.AcquireTimeout)
-		} else {
-			c.limit.after = cfg.PingTimeout
-		}
 	}
-	c.limit.Context = ctx
+	cfg := p.settings.Load()
+	c.limit.Context, c.limit.after = ctx, cfg.PingTimeout
+	if cfg.AcquireTimeout > 0 {
+		c.limit.after = min(cfg.PingTimeout, cfg.AcquireTimeout)
+	}
 	err := resetSession(c.limit, c.resetter)
 	if c.limit.stop() {
 		c.limit.Context = context.Background() // so that nothing of the caller is kept alive

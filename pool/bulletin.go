@@ -35,7 +35,7 @@ func newBulletin(p *Pool, listener Listener) *bulletin {
 // listener alone.
 func (k EventKind) ofLeases() bool {
 	switch k {
-	case EventWaiting, EventAcquired, EventReleased, EventCanceled, EventVerifying, EventVerified, EventConnecting, EventOperationFailed:
+	case EventWaiting, EventAcquired, EventReleased, EventCanceled, EventRefused, EventVerifying, EventVerified, EventConnecting, EventOperationFailed:
 		return true
 	}
 	return false

@@ -3,8 +3,11 @@ package pool
 import (
 	"context"
 	"database/sql/driver"
+	"fmt"
 	"log/slog"
 	"net"
+	"reflect"
+	"slices"
 	"time"
 )
 
@@ -74,8 +77,8 @@ const (
 // Config is everything a pool can be told. The zero value is usable and means
 // the defaults; where zero itself would be a meaningful setting, [None] says it.
 //
-// Every field but Name, InitConns and the functions can be changed while the
-// pool runs, with [Pool.Update].
+// Every field but Name, InitConns, LeaseMode, Logger, Listener and the functions can
+// be changed while the pool runs, with [Pool.Update].
 type Config struct {
 	// Name labels the pool in errors, logs and statistics. It must not carry
 	// a secret. Default: "pool".
@@ -254,6 +257,46 @@ func setDefault[T comparable](field *T, value T) {
 	if *field == zero {
 		*field = value
 	}
+}
+
+// clone is a copy that shares no memory with c that either may write.
+func (c *Config) clone() Config {
+	copied := *c
+	copied.InitSQL, copied.ResetSQL = slices.Clone(c.InitSQL), slices.Clone(c.ResetSQL)
+	return copied
+}
+
+// changesOfFixed reports the fields in which c differs from the configuration that a
+// pool was made with though Update cannot change them. Of functions it can only tell
+// whether they have the same code.
+func (c *Config) changesOfFixed(from *Config, initConns int) (problems []Problem) {
+	v := validator{}
+	const cannot = " as before, since it cannot be changed in a running pool"
+	v.check(c.Name == "" || c.Name == from.WithDefaults().Name, "Name", c.Name, from.WithDefaults().Name+cannot)
+	v.check(c.InitConns == 0 || c.InitConns == initConns || c.InitConns == from.InitConns, "InitConns", c.InitConns, fmt.Sprint(initConns)+cannot)
+	v.check(c.LeaseMode == from.LeaseMode, "LeaseMode", c.LeaseMode, fmt.Sprint(from.LeaseMode)+cannot)
+	is, was := reflect.ValueOf(c).Elem(), reflect.ValueOf(from).Elem()
+	for i := range is.NumField() {
+		switch is.Field(i).Kind() {
+		case reflect.Func, reflect.Interface, reflect.Pointer:
+			v.check(is.Field(i).IsNil() || sameReference(is.Field(i), was.Field(i)), is.Type().Field(i).Name, "another one", "the same"+cannot)
+		}
+	}
+	return v.problems
+}
+
+// sameReference compares two values of one type, as far as that can be done.
+func sameReference(a, b reflect.Value) bool {
+	if a.Kind() == reflect.Interface {
+		a, b = a.Elem(), b.Elem()
+	}
+	switch {
+	case !b.IsValid() || a.Type() != b.Type():
+		return false
+	case a.Kind() == reflect.Func:
+		return a.UnsafePointer() == b.UnsafePointer()
+	}
+	return !a.Comparable() || !b.Comparable() || a.Equal(b)
 }
 
 // keepFunctions takes over what Update does not change.

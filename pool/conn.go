@@ -63,6 +63,7 @@ type conn struct {
 	track    track         // who holds it
 	noticed  *noticed      // for the server's notices; nil where nobody wants them
 	drains   []*drainCall  // that wait for it to go
+	owed     bool          // and there was no room for its replacement
 
 	timed     bool          // the lease under way is: see observe.go
 	heldSince time.Duration // when it began

@@ -60,7 +60,7 @@ func (p *Pool) dial() {
 	if room < n && p.queue.len > p.serving {
 		p.sacrifice(n - room)
 	}
-	waiting, gen := p.queue.front, p.gen
+	waiting, gen, era := p.queue.front, p.gen, p.era
 	for range min(n, room) {
 		values := context.Background()
 		if waiting != nil {
@@ -69,7 +69,7 @@ func (p *Pool) dial() {
 		p.connecting++
 		p.seen.peakTotal.reach(p.total(), p)
 		p.tell(Event{Kind: EventConnecting})
-		p.work.Go(func() { p.connect(values, cfg, gen) })
+		p.work.Go(func() { p.connect(values, cfg, gen, era) })
 	}
 }
 
@@ -95,7 +95,7 @@ func (d dialContext) Value(key any) any {
 // connect makes one connection and delivers it. A connect that outlives its
 // context is given up, so that a driver that hangs never keeps a slot; what it
 // returns later is closed.
-func (p *Pool) connect(values context.Context, cfg *Config, gen uint64) {
+func (p *Pool) connect(values context.Context, cfg *Config, gen, era uint64) {
 	ctx, cancel := context.WithTimeout(p.ctx, cfg.ConnectTimeout)
 	defer cancel()
 	began := p.now()
@@ -105,6 +105,7 @@ func (p *Pool) connect(values context.Context, cfg *Config, gen uint64) {
 		p.locked(func() {
 			if !settled {
 				settled = true
+				p.dialled(era, nil)
 				p.connectFailed(err, false, p.now()-began)
 			}
 		})
@@ -114,7 +115,7 @@ func (p *Pool) connect(values context.Context, cfg *Config, gen uint64) {
 	c, err := p.establish(dialContext{ctx, values, &socketNote{}}, cfg)
 	permanent := err != nil && ctx.Err() == nil && p.permanentError(err)
 	if err != nil && cfg.Redact != nil {
-		err = cfg.Redact(err)
+		err = redactSafely(cfg.Redact, err)
 	}
 	if err != nil && ctx.Err() == context.DeadlineExceeded {
 		err = &ConnectError{Pool: p.name, Step: fmt.Sprintf("connect timed out after %v", cfg.ConnectTimeout), Err: err}
@@ -133,10 +134,12 @@ func (p *Pool) connect(values context.Context, cfg *Config, gen uint64) {
 	case settled:
 	case err != nil:
 		settled = true
+		p.dialled(era, nil)
 		p.connectFailed(err, permanent, p.now()-began)
 	default:
 		settled = true
 		c.gen = gen
+		p.dialled(era, c)
 		p.connected(c, p.now()-began)
 	}
 }
@@ -203,7 +206,7 @@ func (p *Pool) connected(c *conn, took time.Duration) {
 	c.at = len(p.all)
 	p.all = append(p.all, c)
 	p.offer(c)
-	if p.replacing > 0 {
+	if p.replacing > 0 && !c.replace {
 		p.retireReplaced()
 	}
 	p.serve()

@@ -43,8 +43,6 @@ func (p *Pool) Suspend(refuse bool) {
 			w := p.queue.front.of
 			err := p.acquireError(ErrSuspended, p.now()-w.since, nil)
 			err.Waiting--
-			p.counters.Exhausted++
-			p.tell(Event{Kind: EventExhausted, Err: err})
 			p.refuse(w, err)
 		}
 	}
@@ -65,12 +63,14 @@ func (p *Pool) Resume() {
 // drainCall is one call of Drain, which waits for connections to go.
 type drainCall struct {
 	left, all int
+	connects  int    // of those left, how many were still being made when it began
+	era       uint64 // connects of earlier ones count
 	done      chan struct{}
 }
 
-// Drain renews every connection that there is, gracefully: a few at a time, with
+// Drain renews every connection that there is or is being made, gracefully: a few at a time, with
 // replacements made first where MaxConns leaves room, and leased ones once they
-// have come back. Callers notice nothing. It returns when the last of them is gone,
+// have come back. Callers notice nothing. It returns when the last of them is closed,
 // or with ctx; the renewal goes on then. Use it after credentials or addresses have
 // changed, or parameters of the server's sessions.
 func (p *Pool) Drain(ctx context.Context) error {
@@ -97,7 +97,12 @@ func (p *Pool) Drain(ctx context.Context) error {
 // renewAll has every connection that there is replaced.
 func (p *Pool) renewAll() *drainCall {
 	p.collect()
-	d := &drainCall{left: len(p.all), all: len(p.all), done: make(chan struct{})}
+	p.era++
+	n := len(p.all) + p.connecting
+	d := &drainCall{left: n, all: n, connects: p.connecting, era: p.era, done: make(chan struct{})}
+	if d.connects > 0 {
+		p.draining = append(p.draining, d)
+	}
 	for _, c := range p.all {
 		c.drains = append(c.drains, d)
 		p.markReplaced(c)
@@ -108,12 +113,45 @@ func (p *Pool) renewAll() *drainCall {
 	return d
 }
 
+// dialled notes that a connect has ended that was begun in an era. What it brought
+// goes as all do that were there when Drain began: it may be of old credentials.
+func (p *Pool) dialled(era uint64, c *conn) {
+	if len(p.draining) == 0 {
+		return
+	}
+	still := p.draining[:0]
+	for _, d := range p.draining {
+		if d.era > era {
+			d.connects--
+			if c != nil {
+				c.drains = append(c.drains, d)
+			} else {
+				d.all--
+				d.wentOne(p)
+			}
+		}
+		if d.connects > 0 {
+			still = append(still, d)
+		}
+	}
+	clear(p.draining[len(still):])
+	p.draining = still
+	if c != nil && c.drains != nil {
+		p.markReplaced(c)
+		p.wakeBy(0)
+	}
+}
+
+func (d *drainCall) wentOne(p *Pool) {
+	if d.left--; d.left == 0 {
+		p.drainEnded(d)
+	}
+}
+
 // drainGone notes that c has gone.
 func (p *Pool) drainGone(c *conn) {
 	for _, d := range c.drains {
-		if d.left--; d.left == 0 {
-			p.drainEnded(d)
-		}
+		d.wentOne(p)
 	}
 	c.drains = nil
 }

@@ -16,6 +16,7 @@ const (
 	EventTimedOut                         // an acquire ended by a deadline; Took: the wait
 	EventCanceled                         // an acquire was cancelled; Took: the wait
 	EventExhausted                        // an acquire was refused because of MaxWaiters or Suspend
+	EventRefused                          // an acquire that waited ended with a connect's error, or because the pool was closed; Took: the wait, Err
 	EventConnecting                       // a connect began
 	EventConnected                        // it succeeded; Took
 	EventConnectFailed                    // it failed; Took, Err
@@ -41,8 +42,8 @@ const (
 	eventKinds
 )
 
-var eventNames = [...]string{"waiting", "acquired", "released", "timed out", "canceled", "exhausted", "connecting",
-	"connected", "connect failed", "verifying", "verified", "died", "suspected", "drained", "retired", "outage began",
+var eventNames = [...]string{"waiting", "acquired", "released", "timed out", "canceled", "exhausted", "refused",
+	"connecting", "connected", "connect failed", "verifying", "verified", "died", "suspected", "drained", "retired", "outage began",
 	"outage ended", "demoted", "leak found", "leak returned", "leak reclaimed", "rows collected", "suspended", "resumed",
 	"closed", "operation failed", "notice", "events lost"}
 

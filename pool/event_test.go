@@ -55,7 +55,7 @@ func (r *record) last(t *testing.T, kind EventKind) Event {
 	return Event{}
 }
 
-func listening(t *testing.T, hooks scripted.Hooks, cfg Config, f func(t *testing.T, p *Pool, d *scripted.Driver, r *record)) {
+func listened(t *testing.T, hooks scripted.Hooks, cfg Config, f func(t *testing.T, p *Pool, d *scripted.Driver, r *record)) {
 	t.Helper()
 	r := &record{}
 	cfg.Listener = r
@@ -65,7 +65,7 @@ func listening(t *testing.T, hooks scripted.Hooks, cfg Config, f func(t *testing
 // TestEventsTellEverything takes the pool for a black box: what happens in it is
 // told, in order, and nothing else.
 func TestEventsTellEverything(t *testing.T) {
-	listening(t, scripted.Hooks{}, Config{MaxConns: 1, MaxWaiters: 1, AcquireTimeout: time.Second}, func(t *testing.T, p *Pool, d *scripted.Driver, r *record) {
+	listened(t, scripted.Hooks{}, Config{MaxConns: 1, MaxWaiters: 1, AcquireTimeout: time.Second}, func(t *testing.T, p *Pool, d *scripted.Driver, r *record) {
 		want := func(what, kinds string) {
 			t.Helper()
 			if got := r.take(); got != kinds {
@@ -130,7 +130,7 @@ func TestEventsOfAnOutage(t *testing.T) {
 		}
 		return nil
 	}}
-	listening(t, hooks, Config{MaxConns: 1}, func(t *testing.T, p *Pool, d *scripted.Driver, r *record) {
+	listened(t, hooks, Config{MaxConns: 1}, func(t *testing.T, p *Pool, d *scripted.Driver, r *record) {
 		waiter := asyncAcquire(context.Background(), p)
 		time.Sleep(100 * time.Millisecond)
 		if e := r.last(t, EventOutageBegan); !errors.Is(e.Err, errRefused) || e.Pool != p.Name() {
@@ -228,7 +228,7 @@ func TestEventsAreRedacted(t *testing.T) {
 		return err
 	}}
 	hooks := scripted.Hooks{Connect: func(context.Context, int) error { return secret }}
-	listening(t, hooks, cfg, func(t *testing.T, p *Pool, d *scripted.Driver, r *record) {
+	listened(t, hooks, cfg, func(t *testing.T, p *Pool, d *scripted.Driver, r *record) {
 		if _, err := p.Acquire(context.Background()); err == nil {
 			t.Fatal("no error")
 		}

@@ -227,20 +227,22 @@ func (p *Pool) makeRoom() {
 	for _, c := range p.all {
 		draining = draining || c.replace && c.drains != nil && c.state == idle
 	}
-	p.retireReplaced()
+	busy := p.retireReplaced()
 	if draining && p.closingN > before {
 		p.lost = append(p.lost, lost{p.now()})
+	}
+	if busy != nil && busy.drains != nil {
+		busy.owed = true
 	}
 }
 
 // retireReplaced retires one of the connections that wait for a replacement: now
-// if it is idle, else when it is returned.
-func (p *Pool) retireReplaced() {
-	var busy *conn
+// if it is idle, else when it is returned: then it is the result.
+func (p *Pool) retireReplaced() (busy *conn) {
 	for _, c := range p.all {
 		if c.replace && c.state == idle {
 			p.retireIdle(c, c.endOf())
-			return
+			return nil
 		}
 		if c.replace {
 			busy = c
@@ -250,6 +252,7 @@ func (p *Pool) retireReplaced() {
 		busy.replace, busy.expired = false, true
 		p.replacing--
 	}
+	return busy
 }
 
 // expireIdle retires what nobody has used for long, coldest first, down to the

@@ -5,6 +5,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"math"
+	"reflect"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -27,7 +29,8 @@ var steps = rapid.Custom(func(t *rapid.T) step {
 	return step{
 		do: rapid.SampledFrom([]string{"acquire", "acquire", "reacquire", "release", "park", "park", "release broken",
 			"release suspicious", "release open tx", "cancel", "sleep", "limit", "floor", "reset", "refuse",
-			"sicken", "slow", "release dead", "release timed out", "release role doubt", "demote", "hang", "hang up"}).Draw(t, "do"),
+			"sicken", "slow", "release dead", "release timed out", "release role doubt", "demote", "hang", "hang up",
+			"suspend", "resume", "resume", "drain", "verify", "leave", "late", "observe", "settings", "settings", "bad settings"}).Draw(t, "do"),
 		n: rapid.IntRange(0, 9).Draw(t, "n"),
 	}
 })
@@ -40,11 +43,14 @@ func TestModel(t *testing.T) {
 		check := rapid.SampledFrom([]Check{CheckAuto, CheckAlways, CheckNever}).Draw(rt, "check")
 		order := rapid.SampledFrom([]Order{LIFO, FIFO}).Draw(rt, "order")
 		uses := rapid.SampledFrom([]int{0, 7}).Draw(rt, "uses") // with a limit, nothing is parked
+		listens := rapid.SampledFrom([]listening{deaf, deaf, attentive, attentive, panicking, blocking}).Draw(rt, "listener")
+		reclaim := rapid.SampledFrom([]time.Duration{0, 0, 5 * time.Minute}).Draw(rt, "reclaim")
 		script := rapid.SliceOfN(steps, 1, 60).Draw(rt, "steps")
 		var problem error
 		synctest.Test(t, func(t *testing.T) {
 			m := newModel(Config{MaxConns: 4, CheckOnAcquire: check, Order: order, AcquireTimeout: None,
-				MaxConnLifetime: time.Hour, MaxConnIdleTime: 10 * time.Minute, MaxConnUses: uses})
+				MaxConnLifetime: time.Hour, MaxConnIdleTime: 10 * time.Minute, MaxConnUses: uses,
+				InitSQL: []string{"SET a"}, LeakThreshold: reclaim / 5, LeakReclaim: reclaim}, listens)
 			for i, s := range script {
 				m.run(s)
 				if problem = m.settle(); problem != nil {
@@ -68,9 +74,20 @@ func TestModel(t *testing.T) {
 type model struct {
 	pool    *Pool
 	driver  *scripted.Driver
+	told    *modelListener // nil: deaf
 	max     int
 	highest int // the highest limit so far
-	leases  []Lease
+	leases  []modelLease
+	taken   []modelLease // by LeakReclaim, and not given back yet
+	hanging int          // the most of those ever whose holder was inside a call
+
+	suspended   suspension
+	drains      []*modelDrain
+	verifies    []<-chan error
+	got, failed int // acquires that have ended
+	drained     int // calls of Drain that have
+
+	broken  error         // what a step found
 	past    []Lease       // given back by Park
 	waiters []modelWaiter // in the order of asking
 	refuse  atomic.Bool   // connects fail
@@ -81,12 +98,27 @@ type model struct {
 }
 
 type modelWaiter struct {
-	result <-chan acquired
-	cancel context.CancelFunc
-	gone   bool // cancelled by the model
+	result  <-chan acquired
+	cancel  context.CancelFunc
+	gone    bool // cancelled by the model
+	asked   time.Time
+	timeout time.Duration // AcquireTimeout at that moment
 }
 
-func newModel(cfg Config) *model {
+type modelLease struct {
+	Lease
+	since   time.Time
+	tracked bool // the pool knows since when
+	left    bool // its holder is not inside a call
+}
+
+// modelDrain is a call of Drain and how many connects had begun before.
+type modelDrain struct {
+	begun  int
+	result chan error
+}
+
+func newModel(cfg Config, listens listening) *model {
 	m := &model{max: cfg.MaxConns, highest: cfg.MaxConns}
 	m.driver = scripted.New(scripted.Hooks{
 		Connect: func(ctx context.Context, n int) error {
@@ -106,7 +138,17 @@ func newModel(cfg Config) *model {
 			}
 			return nil
 		},
+		Reset: func(_ context.Context, c *scripted.Conn) error {
+			if int32(c.ID) == m.sick.Load() {
+				return errors.New("sick")
+			}
+			return nil
+		},
 	})
+	if listens != deaf {
+		m.told = &modelListener{how: listens, unblock: make(chan struct{})}
+		cfg.Listener = m.told
+	}
 	cfg.CheckRole = func(context.Context, driver.Conn) (bool, error) { return m.demoted.Load(), nil }
 	p, err := New(m.driver, cfg)
 	if err != nil {
@@ -119,15 +161,13 @@ func newModel(cfg Config) *model {
 func (m *model) run(s step) {
 	switch s.do {
 	case "acquire":
-		ctx, cancel := context.WithCancel(context.Background())
-		m.waiters = append(m.waiters, modelWaiter{result: asyncAcquire(ctx, m.pool), cancel: cancel})
+		m.acquire(Lease{})
 	case "reacquire":
-		ctx, cancel := context.WithCancel(context.Background())
 		var last Lease
 		if len(m.past) > 0 {
 			last = m.past[s.n%len(m.past)]
 		}
-		m.waiters = append(m.waiters, modelWaiter{result: asyncReacquire(ctx, m.pool, last), cancel: cancel})
+		m.acquire(last)
 	case "park":
 		m.park(s.n)
 	case "release":
@@ -163,7 +203,33 @@ func (m *model) run(s step) {
 		m.highest = max(m.highest, m.max)
 		m.update(func(c *Config) { c.MaxConns, c.MinConns, c.MinIdleConns = m.max, 0, 0 })
 	case "floor":
-		m.update(func(c *Config) { c.MinConns, c.MinIdleConns = min(s.n, m.max), min(s.n/3, m.max) })
+		m.update(func(c *Config) { c.MinConns, c.MinIdleConns, c.MaxIdleConns = min(s.n, m.max), min(s.n/3, m.max), 0 })
+	case "suspend":
+		m.suspended = waiting
+		if s.n%2 == 0 {
+			m.suspended = refusing
+		}
+		m.pool.Suspend(m.suspended == refusing)
+	case "resume":
+		m.suspended = running
+		m.pool.Resume()
+	case "drain":
+		m.drain()
+	case "verify":
+		m.verify()
+	case "leave":
+		if len(m.leases) > 0 {
+			l := &m.leases[s.n%len(m.leases)]
+			l.left = l.left || l.Leave()
+		}
+	case "late":
+		m.late(s.n)
+	case "observe":
+		m.pool.Observe(time.Duration(s.n) * 20 * time.Second)
+	case "settings":
+		m.update(modelSettings[s.n])
+	case "bad settings":
+		m.badSettings(s.n)
 	case "reset":
 		m.pool.Reset()
 	case "refuse":
@@ -203,6 +269,103 @@ func (m *model) release(n int, o Outcome) {
 	l.Release(o) // and nothing comes of the second one
 }
 
+func (m *model) acquire(last Lease) {
+	ctx, cancel := context.WithCancel(context.Background())
+	w := modelWaiter{cancel: cancel, asked: time.Now(), timeout: m.pool.Config().AcquireTimeout}
+	w.result = asyncReacquire(ctx, m.pool, last)
+	m.waiters = append(m.waiters, w)
+}
+
+// drain renews all that is there, and what is being connected.
+func (m *model) drain() {
+	d := &modelDrain{begun: m.driver.Opened(), result: make(chan error, 1)}
+	m.drains = append(m.drains, d)
+	go func() { d.result <- m.pool.Drain(context.Background()) }()
+}
+
+func (m *model) verify() {
+	result := make(chan error, 1)
+	m.verifies = append(m.verifies, result)
+	all := m.pool.Stats().Total
+	go func() {
+		verified, failed, err := m.pool.Verify(context.Background())
+		if err == nil && verified+failed > all {
+			err = fmt.Errorf("%d verified, %d failed, of %d", verified, failed, all)
+		}
+		result <- err
+	}()
+}
+
+// late gives back a lease that was taken away long ago. Nothing comes of it but that
+// its connection can be closed now.
+func (m *model) late(n int) {
+	if len(m.taken) == 0 {
+		return
+	}
+	i := n % len(m.taken)
+	l := m.taken[i]
+	m.taken = append(m.taken[:i], m.taken[i+1:]...)
+	switch n % 3 {
+	case 0:
+		l.Release(Clean)
+	case 1:
+		l.Park(Clean)
+	default:
+		l.Release(Dead)
+	}
+	m.past = append(m.past, l.Lease)
+}
+
+// modelSettings are changes that any state of the model allows.
+var modelSettings = [...]func(*Config){
+	func(c *Config) { c.AcquireTimeout = 90 * time.Second },
+	func(c *Config) { c.AcquireTimeout, c.MaxWaiters = None, 2 },
+	func(c *Config) { c.LeakThreshold, c.LeakReclaim = time.Minute, 5*time.Minute },
+	func(c *Config) { c.LeakThreshold, c.LeakReclaim, c.MaxWaiters = 0, 0, 0 },
+	func(c *Config) { c.MaxConnIdleTime, c.MaxConnLifetime = time.Minute, 20*time.Minute },
+	func(c *Config) { c.HealthCheckPeriod, c.PingTimeout = 5*time.Second, 2*time.Second },
+	func(c *Config) { c.HealthCheckPeriod, c.MaxConnUses, c.StmtCache = None, 3, None },
+	func(c *Config) { c.MinConns, c.MinIdleConns, c.MaxIdleConns = 0, 0, 1 },
+	func(c *Config) { c.CheckOnAcquire, c.Order, c.MaxConnecting = CheckNever, 1-c.Order, 1 },
+	func(c *Config) { c.OutageGrace, c.ConnectTimeout, c.MaxConnUses, c.StmtCache = None, time.Second, 0, 0 },
+}
+
+// badSettings are refused, and change nothing.
+func (m *model) badSettings(n int) {
+	before := m.pool.Config()
+	err := m.pool.Update(func(c *Config) {
+		modelSettings[n](c)
+		c.InitSQL[0] = "SET b"
+		switch n {
+		case 0:
+			c.MaxConns = -5
+		case 1:
+			c.PingTimeout = -time.Second
+		case 2:
+			c.MinConns = 1000
+		case 3:
+			c.Name = "another"
+		case 4:
+			c.InitConns = 3
+		case 5:
+			c.LeaseMode = LeaseTransaction
+		case 6:
+			c.Redact = func(err error) error { return err }
+		case 7:
+			c.Listener = ListenerFunc(func(Event) {})
+		case 8:
+			c.RecycleAt = "25:00"
+		case 9:
+			c.MaxConnLifetime, c.MaxConnLifetimeJitter = None, time.Second
+		}
+	})
+	after := m.pool.Config()
+	before.CheckRole, after.CheckRole = nil, nil // functions equal nothing
+	if invalid := new(ConfigError); !errors.As(err, &invalid) || !reflect.DeepEqual(before, after) {
+		m.broken = fmt.Errorf("an update that was to be refused: %v\nbefore %+v\nafter  %+v", err, before, after)
+	}
+}
+
 // park gives a lease back by Park. What comes after it with the same lease does
 // nothing.
 func (m *model) park(n int) {
@@ -215,7 +378,7 @@ func (m *model) park(n int) {
 	l.Park(Clean)
 	l.Park(Clean)
 	l.Release(Clean)
-	m.past = append(m.past, l)
+	m.past = append(m.past, l.Lease)
 }
 
 // settle waits for rest, takes in what the waiters got and checks the invariants.
@@ -230,9 +393,16 @@ func (m *model) settle() error {
 				if len(waiting) > 0 {
 					return errors.New("a waiter was served before an older one")
 				}
-				m.leases = append(m.leases, a.lease)
-			} else if !w.gone && !errors.Is(a.err, errRefused) && !errors.Is(a.err, ErrUnavailable) {
-				return fmt.Errorf("a waiter got %w", a.err)
+				if m.suspended != running {
+					return errors.New("a waiter was served while the pool was suspended")
+				}
+				m.got++
+				m.leases = append(m.leases, m.held(a.lease, w.asked.Add(a.after)))
+			} else {
+				m.failed++
+				if err := m.excuse(w, a); err != nil {
+					return err
+				}
 			}
 		default:
 			if w.gone {
@@ -242,31 +412,150 @@ func (m *model) settle() error {
 		}
 	}
 	m.waiters = waiting
+	for i := len(m.leases) - 1; i >= 0; i-- {
+		if l := m.leases[i]; m.isTaken(l) {
+			m.leases = append(m.leases[:i], m.leases[i+1:]...)
+			m.taken = append(m.taken, l)
+		}
+	}
+	inside := 0
+	for _, l := range m.taken {
+		if !l.left {
+			inside++
+		}
+	}
+	m.hanging = max(m.hanging, inside)
+	if err := m.ended(); err != nil {
+		return err
+	}
+	if m.broken != nil {
+		return m.broken
+	}
 	return m.invariants()
+}
+
+// held is a lease that was given at some moment.
+func (m *model) held(l Lease, since time.Time) modelLease {
+	held := modelLease{Lease: l, since: since}
+	m.pool.locked(func() { held.tracked = l.conn.track.on || l.conn.track.reclaimed })
+	return held
+}
+
+func (m *model) isTaken(l modelLease) (taken bool) {
+	m.pool.locked(func() { taken = l.conn.track.reclaimed })
+	return taken
+}
+
+// excuse is nil where a waiter may have got what it got.
+func (m *model) excuse(w modelWaiter, a acquired) error {
+	switch {
+	case w.gone, errors.Is(a.err, errRefused), errors.Is(a.err, errDiedEarly), errors.Is(a.err, ErrUnavailable):
+	case errors.Is(a.err, ErrSuspended) && m.suspended == refusing:
+	case errors.Is(a.err, ErrExhausted) && m.pool.Config().MaxWaiters > 0 && a.after == 0:
+	case errors.Is(a.err, ErrAcquireTimeout) && w.timeout > 0 && a.after == w.timeout:
+	default:
+		return fmt.Errorf("a waiter got, after %v, %w", a.after, a.err)
+	}
+	return nil
+}
+
+// ended looks at the calls of Drain and Verify that have ended.
+func (m *model) ended() error {
+	oldest := math.MaxInt
+	m.pool.locked(func() {
+		for _, c := range m.pool.all {
+			oldest = min(oldest, c.inner.(*scripted.Conn).ID)
+		}
+	})
+	for i := len(m.drains) - 1; i >= 0; i-- {
+		d := m.drains[i]
+		select {
+		case err := <-d.result:
+			m.drained++
+			if err == nil && oldest <= d.begun {
+				err = fmt.Errorf("drained, and connection %d is still there", oldest)
+			}
+			if err != nil {
+				return err
+			}
+			m.drains = append(m.drains[:i], m.drains[i+1:]...)
+		default:
+		}
+	}
+	for i := len(m.verifies) - 1; i >= 0; i-- {
+		select {
+		case err := <-m.verifies[i]:
+			if err != nil {
+				return err
+			}
+			m.verifies = append(m.verifies[:i], m.verifies[i+1:]...)
+		default:
+		}
+	}
+	return nil
 }
 
 func (m *model) invariants() error {
 	ids := map[int]bool{}
 	for _, l := range m.leases {
-		if ids[id(l)] {
-			return fmt.Errorf("connection %d is leased twice", id(l))
+		if ids[id(l.Lease)] {
+			return fmt.Errorf("connection %d is leased twice", id(l.Lease))
 		}
-		ids[id(l)] = true
+		ids[id(l.Lease)] = true
+	}
+	if err := m.holders(); err != nil {
+		return err
 	}
 	s := m.pool.Stats()
+	if err := m.told.consistent(m, s); err != nil {
+		return err
+	}
 	switch {
 	case s.InUse != len(m.leases):
 		return fmt.Errorf("%d in use, the model has %d", s.InUse, len(m.leases))
 	case s.Waiting != len(m.waiters):
 		return fmt.Errorf("%d waiting, the model has %d", s.Waiting, len(m.waiters))
+	case s.Suspended != (m.suspended != running):
+		return fmt.Errorf("suspended: %v", s.Suspended)
+	case m.suspended != running: // nobody is served, and nothing is done for who waits
 	case s.Waiting > 0 && s.Idle > 0 && s.Verifying == 0: // a verification gets a moment before another is begun
 		return fmt.Errorf("%d wait while %d connections are idle", s.Waiting, s.Idle)
 	case s.Waiting > 0 && s.Total < m.max && s.Connecting+s.Verifying == 0 && !m.refuse.Load() && s.LastConnectError == nil:
 		return fmt.Errorf("%d wait and nothing is being done: %+v", s.Waiting, s)
-	case m.driver.Most() > m.highest:
+	}
+	switch {
+	case m.driver.Most() > m.highest+m.hanging:
 		return fmt.Errorf("%d connections at the server, the limit was never above %d", m.driver.Most(), m.highest)
 	case s.Total != s.Idle+s.InUse+s.Connecting+s.Verifying+s.Closing:
 		return fmt.Errorf("the states do not add up: %+v", s)
+	}
+	return nil
+}
+
+// holders compares what the pool knows of leases with the model: who is too long
+// out has lost its connection, and nobody else has.
+func (m *model) holders() error {
+	cfg, infos := m.pool.Config(), map[uint64]ConnInfo{}
+	for _, c := range m.pool.Conns() {
+		infos[c.ID] = c
+	}
+	for _, l := range m.leases {
+		held, c := time.Since(l.since), infos[l.conn.id]
+		switch {
+		case c.State != "leased":
+			return fmt.Errorf("connection %d is %q, and leased", l.conn.id, c.State)
+		case l.tracked && c.Held != held:
+			return fmt.Errorf("connection %d is held for %v, the model says %v", c.ID, c.Held, held)
+		case l.tracked && cfg.LeakReclaim > 0 && held >= cfg.LeakReclaim:
+			return fmt.Errorf("connection %d is held for %v and was not taken back", c.ID, held)
+		case l.tracked && c.Leaked != (cfg.LeakThreshold > 0 && held >= cfg.LeakThreshold) && !c.Leaked:
+			return fmt.Errorf("connection %d is held for %v, and no leak", c.ID, held)
+		}
+	}
+	for _, l := range m.taken {
+		if l.Enter() && l.left || time.Since(l.since) < 5*time.Minute {
+			return errors.New("a lease was taken away too early, or can still be used")
+		}
 	}
 	return nil
 }
@@ -279,6 +568,11 @@ func (m *model) finish() error {
 	m.hung.Store(-1)
 	m.demoted.Store(false)
 	m.slow.Store(0)
+	m.suspended = running
+	m.pool.Resume()
+	for len(m.taken) > 0 {
+		m.late(0)
+	}
 	for len(m.waiters)+len(m.leases) > 0 {
 		for len(m.leases) > 0 {
 			m.release(0, Clean)
@@ -289,18 +583,31 @@ func (m *model) finish() error {
 		}
 	}
 	time.Sleep(time.Minute)
+	if err := m.settle(); err != nil {
+		return err
+	}
+	if len(m.drains)+len(m.verifies) > 0 {
+		return fmt.Errorf("%d drains and %d verifications have not ended: %+v", len(m.drains), len(m.verifies), m.pool.Stats())
+	}
 	for range m.max {
 		l, err := m.pool.Acquire(context.Background())
 		if err != nil {
 			return err
 		}
-		m.leases = append(m.leases, l)
+		m.got++
+		m.leases = append(m.leases, m.held(l, time.Now()))
 	}
 	if err := m.settle(); err != nil {
 		return err
 	}
-	releaseAll(m.leases)
+	for len(m.leases) > 0 {
+		m.release(0, Clean)
+	}
 	if err := m.pool.Shutdown(context.Background()); err != nil {
+		return err
+	}
+	synctest.Wait()
+	if err := m.told.closed(); err != nil {
 		return err
 	}
 	if n := m.driver.Open(); n != 0 {
@@ -311,13 +618,20 @@ func (m *model) finish() error {
 
 // abandon ends everything after a failed check, so that the bubble can end too.
 func (m *model) abandon() {
+	m.told.hear()
 	_ = m.pool.Close()
 	synctest.Wait()
 	for _, w := range m.waiters {
-		if a := <-w.result; a.err == nil {
-			a.lease.Release(Clean)
+		select {
+		case a := <-w.result:
+			if a.err == nil {
+				a.lease.Release(Clean)
+			}
+		default: // settle has had it
 		}
 	}
-	releaseAll(m.leases)
+	for _, l := range append(m.leases, m.taken...) {
+		l.Release(Clean)
+	}
 	_ = m.pool.Shutdown(context.Background())
 }

@@ -40,7 +40,7 @@ func (c chatty) notices(conn driver.Conn, tell func(slog.Level, error)) { c[conn
 func TestNoticesNameConnectionAndStatement(t *testing.T) {
 	c := chatty{}
 	cfg := Config{MaxConns: 1, InitSQL: []string{"SET a"}, Notices: c.notices, HealthCheckPeriod: None}
-	listening(t, c.hooks(1), cfg, func(t *testing.T, p *Pool, d *scripted.Driver, r *record) {
+	listened(t, c.hooks(1), cfg, func(t *testing.T, p *Pool, d *scripted.Driver, r *record) {
 		want := func(conn uint64, notice, statement string) {
 			t.Helper()
 			if e := r.last(t, EventNotice); e.Conn != conn || e.Err.Error() != notice || e.Statement != statement {
@@ -99,7 +99,7 @@ func TestNoticesOnlyWhereHeard(t *testing.T) {
 	inBubble(t, scripted.Hooks{}, Config{MaxConns: 1, Notices: never}, func(t *testing.T, p *Pool, d *scripted.Driver) {
 		mustAcquire(t, p).Release(Clean)
 	})
-	listening(t, scripted.Hooks{}, Config{MaxConns: 1, Notices: never, OutageGrace: None}, func(t *testing.T, p *Pool, d *scripted.Driver, r *record) {
+	listened(t, scripted.Hooks{}, Config{MaxConns: 1, Notices: never, OutageGrace: None}, func(t *testing.T, p *Pool, d *scripted.Driver, r *record) {
 		_, err := p.Acquire(t.Context())
 		var panicked *PanicError
 		if !errors.As(err, &panicked) || d.Open() != 0 {

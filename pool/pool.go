@@ -34,8 +34,9 @@ type Pool struct {
 	work   sync.WaitGroup // the keeper and all background calls
 
 	// updating guards given and is taken before mu: one Update at a time.
-	updating sync.Mutex
-	given    Config // as the user gave it, defaults open
+	updating  sync.Mutex
+	given     Config // as the user gave it, defaults open
+	initGiven int    // InitConns, as given to New
 
 	// watching guards the making of watcher. It is taken alone.
 	watching sync.Mutex
@@ -44,27 +45,29 @@ type Pool struct {
 	// mu guards everything below and the second group of conn's fields. No
 	// lock is taken and no driver is called while it is held, but for the leaf
 	// locks of the bulletin and of noticed.
-	mu      sync.Mutex
-	closed  bool
-	drained chan struct{} // closed when the pool is closed and no connection is left
-	quiet   chan struct{} // closed when the pool is closed and all is leased or gone; nil: nobody asked
-	gen     uint64        // Reset increments it; older connections are retired
-	moment  atomic.Uint64 // counts returns and verifications: the order of the idle list, and what is compared for suspicion
-	doubt   uint64        // what has not proved itself since then is under suspicion
-	tick    uint64        // counts the keeper's rounds
-	wakeAt  time.Duration // when the keeper wakes next
-	tending bool          // the keeper is at work
-	recycle time.Duration // when RecycleAt is next; never: never
-	roundAt time.Duration // when the keeper may look at every connection again
-	overdue bool          // verifications are due that had to be put off
-	all     []*conn       // every connection in idle, leased, verifying or closing
-	parked  []*conn       // leased in the books, but perhaps parked: see park.go
-	evict   int           // the place in parked that is given to another next
-	idle    list[conn]    // most recently returned first
-	queue   list[waiter]  // waiting callers, the longest waiting first
-	spare   *waiter       // free list of waiters
-	spares  int
-	mixed   bool // waiters' deadlines may be out of order: AcquireTimeout was changed
+	mu       sync.Mutex
+	closed   bool
+	drained  chan struct{} // closed when the pool is closed and no connection is left
+	quiet    chan struct{} // closed when the pool is closed and all is leased or gone; nil: nobody asked
+	gen      uint64        // Reset increments it; older connections are retired
+	era      uint64        // Drain increments it
+	moment   atomic.Uint64 // counts returns and verifications: the order of the idle list, and what is compared for suspicion
+	doubt    uint64        // what has not proved itself since then is under suspicion
+	tick     uint64        // counts the keeper's rounds
+	wakeAt   time.Duration // when the keeper wakes next
+	tending  bool          // the keeper is at work
+	recycle  time.Duration // when RecycleAt is next; never: never
+	roundAt  time.Duration // when the keeper may look at every connection again
+	overdue  bool          // verifications are due that had to be put off
+	all      []*conn       // every connection in idle, leased, verifying or closing
+	parked   []*conn       // leased in the books, but perhaps parked: see park.go
+	draining []*drainCall  // that wait for connects, too
+	evict    int           // the place in parked that is given to another next
+	idle     list[conn]    // most recently returned first
+	queue    list[waiter]  // waiting callers, the longest waiting first
+	spare    *waiter       // free list of waiters
+	spares   int
+	mixed    bool // waiters' deadlines may be out of order: AcquireTimeout was changed
 
 	parkRoom   int // most in parked
 	connecting int // connects under way
@@ -105,12 +108,14 @@ func New(connector driver.Connector, cfg Config) (*Pool, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
+	cfg = cfg.clone()
 	p := &Pool{
 		connector: connector,
 		epoch:     time.Now(),
 		kick:      make(chan struct{}, 1),
 		drained:   make(chan struct{}),
 		given:     cfg,
+		initGiven: cfg.InitConns,
 		wakeAt:    never,
 		parkRoom:  parkRoom(),
 	}
@@ -139,7 +144,7 @@ func New(connector driver.Connector, cfg Config) (*Pool, error) {
 func (p *Pool) Name() string { return p.name }
 
 // Config returns the settings in force, every default filled in.
-func (p *Pool) Config() Config { return *p.settings.Load() }
+func (p *Pool) Config() Config { return p.settings.Load().clone() }
 
 // AutoPrepare returns Config.AutoPrepare, at the price of one load.
 func (p *Pool) AutoPrepare() bool { return p.settings.Load().AutoPrepare }
@@ -147,16 +152,21 @@ func (p *Pool) AutoPrepare() bool { return p.settings.Load().AutoPrepare }
 // Update changes settings of the running pool: change edits a copy of the
 // configuration as it was given (a zero field means the default), the result is
 // validated as a whole, and either all of it takes effect or, with an error, none.
-// Name, InitConns and the functions stay what they were. A lower limit never
+// Name, InitConns, LeaseMode, Logger, Listener and the functions cannot be changed:
+// another value is an error, and the zero value leaves them. A lower limit never
 // touches a leased connection: idle ones go at once, leased ones when they return.
 // A new lifetime applies to connections made from then on.
 func (p *Pool) Update(change func(*Config)) error {
 	p.updating.Lock()
 	defer p.updating.Unlock()
-	cfg := p.given
+	cfg := p.given.clone()
 	change(&cfg)
+	if problems := cfg.changesOfFixed(&p.given, p.initGiven); problems != nil {
+		return &ConfigError{Pool: p.name, Problems: problems}
+	}
 	cfg.Name, cfg.InitConns = p.given.Name, p.given.InitConns
 	cfg.keepFunctions(&p.given)
+	cfg = cfg.clone() // what change was given may be kept
 	if cfg.InitConns > 0 {
 		cfg.InitConns = None // it has had its effect; a lower limit must not trip over it
 	}

@@ -61,6 +61,7 @@ func (p *Pool) discard(w *waiter) {
 	if w == nil {
 		return
 	}
+	p.seen.wait.record(w.counted, 1)
 	w.conn, w.values, w.err, w.key = nil, nil, nil, nil
 	p.mu.Lock()
 	if p.spares < maxSpares {
@@ -92,10 +93,20 @@ func (p *Pool) await(ctx context.Context, w *waiter) (*conn, uint64, error) {
 	return nil, 0, p.handBack(ctx, w)
 }
 
-// waitEnded accounts for a wait that the caller's context ended.
+// gaveUp accounts for an acquire that its caller's context ended while a connection
+// was made ready for it. w is nil where it had not waited.
+func (p *Pool) gaveUp(ctx context.Context, w *waiter) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.waitEnded(ctx, w)
+}
+
+// waitEnded accounts for an acquire that the caller's context ended.
 func (p *Pool) waitEnded(ctx context.Context, w *waiter) error {
-	waited := p.now() - w.since
-	p.waited(w)
+	var waited time.Duration
+	if w != nil {
+		waited = p.waited(w)
+	}
 	if ctx.Err() == context.DeadlineExceeded {
 		p.counters.Timeouts++
 		err := p.acquireError(ErrAcquireTimeout, waited, ctx.Err())
@@ -140,8 +151,16 @@ func (p *Pool) grant(c *conn, passedOn bool) {
 	if w.key != nil {
 		p.served(c, w.key, p.settings.Load())
 	}
-	p.tell(Event{Kind: EventAcquired, Conn: c.id, Took: p.waited(w)})
+	p.waited(w)
 	w.ready <- struct{}{}
+}
+
+// waited returns how long w has waited when it was granted something; nil has not.
+func (w *waiter) waited() time.Duration {
+	if w == nil {
+		return 0
+	}
+	return w.counted
 }
 
 // waited adds the time that w has waited since it was last counted, and returns
@@ -150,7 +169,6 @@ func (p *Pool) waited(w *waiter) time.Duration {
 	waited := p.now() - w.since
 	p.counters.WaitTime += waited - w.counted
 	w.counted = waited
-	p.seen.wait.record(waited, 1)
 	return waited
 }
 
@@ -160,9 +178,15 @@ func (p *Pool) refuse(w *waiter, err error) {
 	w.conn, w.err = nil, err
 	waited := p.waited(w)
 	p.failed(ErrorAcquire, err)
-	if errors.Is(err, ErrAcquireTimeout) {
-		p.tell(Event{Kind: EventTimedOut, Took: waited, Err: err})
+	kind := EventRefused
+	switch {
+	case errors.Is(err, ErrAcquireTimeout):
+		kind = EventTimedOut
+	case errors.Is(err, ErrSuspended):
+		p.counters.Exhausted++
+		kind = EventExhausted
 	}
+	p.tell(Event{Kind: kind, Took: waited, Err: err})
 	w.ready <- struct{}{}
 }
 

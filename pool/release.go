@@ -99,7 +99,8 @@ func (p *Pool) finishRevoked(l Lease) {
 	switch {
 	case !l.conn.lease.endRevoked(l.seq):
 	case l.conn.track.reclaimed:
-		p.closeLate(l.conn.inner) // its place was freed long ago
+		inner := l.conn.inner // its place was freed long ago
+		p.inBackground(func() { _ = closeInner(inner) })
 	default:
 		p.closeRevoked(l.conn)
 	}
@@ -132,6 +133,9 @@ func (p *Pool) unfit(c *conn, cfg *Config) bool {
 	case c.gen != p.gen:
 		p.retire(c, ReasonReset)
 	case c.expired:
+		if c.owed {
+			p.lose(c)
+		}
 		p.retire(c, c.endOf())
 	case cfg.MaxConnUses > 0 && c.used >= uint64(cfg.MaxConnUses):
 		p.retire(c, ReasonUses)
@@ -204,6 +208,7 @@ func (p *Pool) cleanUp(c *conn, cfg *Config, o Outcome) {
 		proves:  verify,
 		reason:  reason,
 		work: func(ctx context.Context) error {
+			c.stmts.trim(cfg.StmtCache)
 			c.stmts.sweep()
 			if slices.ContainsFunc(cfg.ResetSQL, EndsStmts) {
 				c.stmts.closeAll()

@@ -29,6 +29,7 @@ func (p *Pool) retire(c *conn, reason Reason) {
 // until closeTimeout, and it will be closed when the call returns.
 func (p *Pool) giveUp(c *conn, reason Reason) {
 	p.forget(c, reason)
+	p.drainGone(c)
 	p.closingN++
 	if c.socket != nil {
 		p.cutOff(c)
@@ -54,7 +55,6 @@ func (p *Pool) forget(c *conn, reason Reason) {
 	p.all = p.all[:last]
 	p.counters.Retired[reason]++
 	p.tell(Event{Kind: EventRetired, Conn: c.id, Reason: reason, Took: p.now() - c.born})
-	p.drainGone(c)
 }
 
 // closeInBackground closes c, which nobody else uses any more: its statements
@@ -65,6 +65,7 @@ func (p *Pool) closeInBackground(c *conn, reason Reason) {
 		free := func() {
 			if !freed {
 				freed = true
+				p.drainGone(c)
 				p.closedOne()
 			}
 		}
@@ -108,6 +109,16 @@ func (p *Pool) closedOne() {
 		return
 	}
 	p.serve()
+}
+
+// inBackground runs f, at the bidding of a holder who may come after the end of the
+// pool. Then nobody waits for f. mu must be held.
+func (p *Pool) inBackground(f func()) {
+	if p.closed {
+		go f()
+		return
+	}
+	p.work.Go(f)
 }
 
 // closeLate closes a connection that a driver delivered or let go of after the

@@ -167,7 +167,14 @@ func (sc *stmtCache) closeWhere(chosen func(*Stmt) bool) {
 
 // needsSweep tells whether a returned connection has statements worth closing.
 func (sc *stmtCache) needsSweep(limit int) bool {
-	return len(sc.dropped) >= dropBatch || limit <= 0 && len(sc.dropped) > 0
+	return len(sc.dropped) >= dropBatch || limit <= 0 && len(sc.dropped) > 0 || sc.lru.len > max(limit, 0)
+}
+
+// trim drops what is above a limit that was lowered.
+func (sc *stmtCache) trim(limit int) {
+	for sc.lru.len > max(limit, 0) {
+		sc.drop(sc.lru.back.of)
+	}
 }
 
 // sweep closes what was dropped, after a lease.

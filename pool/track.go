@@ -19,6 +19,7 @@ type track struct {
 	since     time.Duration
 	reported  bool // as a leak
 	reclaimed bool
+	limit     time.Duration // LeakReclaim, then
 	frames    int
 	stack     [32]uintptr
 	statement string
@@ -165,7 +166,7 @@ func (p *Pool) reclaim(c *conn, held time.Duration) {
 	p.counters.LeaksTaken++
 	p.tell(p.leakEvent(EventLeakReclaimed, c, held))
 	p.trackEnds(c)
-	c.track.reclaimed = true
+	c.track.reclaimed, c.track.limit = true, p.settings.Load().LeakReclaim
 	p.forgetParked(c)
 	p.leasedN--
 	if busy := c.lease.revoke(); busy {
@@ -220,7 +221,7 @@ func (l Lease) Err() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if l.conn.track.reclaimed {
-		return &ReclaimedError{Pool: p.name, After: p.settings.Load().LeakReclaim}
+		return &ReclaimedError{Pool: p.name, After: l.conn.track.limit}
 	}
 	return &AcquireError{Pool: p.name, Kind: ErrClosed}
 }
@@ -234,9 +235,11 @@ var ErrRowsCollected = errors.New("nimue: the connection was taken back, since i
 // that.
 func (l Lease) Collected(closeRows func() error, statement string) {
 	p := l.pool
-	p.work.Go(func() {
-		l.Orphaned(closeRows, statement)
-		l.Release(Suspicious)
+	p.locked(func() {
+		p.inBackground(func() {
+			l.Orphaned(closeRows, statement)
+			l.Release(Suspicious)
+		})
 	})
 }
 

@@ -19,7 +19,7 @@ func forgetful(t *testing.T, p *Pool) Lease {
 }
 
 func TestLeakIsReportedOnceWithItsHolder(t *testing.T) {
-	listening(t, scripted.Hooks{}, Config{MaxConns: 2, LeakThreshold: time.Minute}, func(t *testing.T, p *Pool, d *scripted.Driver, r *record) {
+	listened(t, scripted.Hooks{}, Config{MaxConns: 2, LeakThreshold: time.Minute}, func(t *testing.T, p *Pool, d *scripted.Driver, r *record) {
 		l := forgetful(t, p)
 		time.Sleep(time.Minute - time.Nanosecond)
 		if p.Stats().Leaks != 0 {
@@ -55,7 +55,7 @@ func TestLeakIsReportedOnceWithItsHolder(t *testing.T) {
 func TestLeakIsTakenBack(t *testing.T) {
 	for _, inside := range []bool{false, true} {
 		cfg := Config{MaxConns: 1, LeakThreshold: time.Minute, LeakReclaim: 2 * time.Minute, AcquireTimeout: time.Hour}
-		listening(t, scripted.Hooks{}, cfg, func(t *testing.T, p *Pool, d *scripted.Driver, r *record) {
+		listened(t, scripted.Hooks{}, cfg, func(t *testing.T, p *Pool, d *scripted.Driver, r *record) {
 			l := forgetful(t, p)
 			if !inside && !l.Leave() {
 				t.Fatal("the lease is over")
@@ -73,6 +73,9 @@ func TestLeakIsTakenBack(t *testing.T) {
 			}
 			if !inside && l.Enter() {
 				t.Error("the holder goes on")
+			}
+			if err := p.Update(func(c *Config) { c.LeakReclaim = None }); err != nil { // and the error is of before
+				t.Fatal(err)
 			}
 			var reclaimed *ReclaimedError
 			if err := l.Err(); !errors.Is(err, ErrReclaimed) || !errors.As(err, &reclaimed) || reclaimed.After != 2*time.Minute {

@@ -46,6 +46,7 @@ func (p *Pool) checkThen(c *conn, cfg *Config, serving bool, then func(ok bool))
 		proves:  true,
 		reason:  ReasonUnhealthy,
 		work: func(ctx context.Context) error {
+			c.stmts.trim(cfg.StmtCache)
 			c.stmts.sweep()
 			return p.verifyInner(ctx, c, cfg, serving && c.used > 0)
 		},
@@ -109,8 +110,8 @@ func (p *Pool) examine(c *conn, cfg *Config, x examination) {
 			p.log.examined(x.reason, err)
 		}
 		e.died = err != nil && p.Classify(err).doubtful()
-		if err != nil && cfg.Redact != nil {
-			err = cfg.Redact(err) // it may become the last connect error
+		if err != nil && err != errDemoted && cfg.Redact != nil {
+			err = redactSafely(cfg.Redact, err) // it may become the last connect error
 		}
 		p.locked(func() { e.ended(err) })
 	})
