@@ -124,6 +124,7 @@ func (l *logger) event(level slog.Level, msg string, args ...any) {
 	if l == nil {
 		return
 	}
+	defer func() { _ = recover() }() // a handler's panic is its own affair
 	l.to.Log(context.Background(), level, msg, append([]any{"pool", l.name}, args...)...)
 }
 

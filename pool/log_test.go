@@ -88,3 +88,29 @@ func TestStatementsInTheLog(t *testing.T) {
 		l.Release(Clean)
 	})
 }
+
+// brokenHandler panics whenever it is told something.
+type brokenHandler struct{ slog.Handler }
+
+func (brokenHandler) Enabled(context.Context, slog.Level) bool  { return true }
+func (brokenHandler) Handle(context.Context, slog.Record) error { panic("disk full") }
+
+func TestPanickingLogHandlerHarmsNobody(t *testing.T) {
+	var refuse atomic.Bool
+	hooks := scripted.Hooks{Connect: func(context.Context, int) error {
+		if refuse.Swap(false) {
+			return errRefused
+		}
+		return nil
+	}}
+	inBubble(t, hooks, Config{MaxConns: 1, MaxWaiters: None, Logger: slog.New(brokenHandler{})}, func(t *testing.T, p *Pool, d *scripted.Driver) {
+		refuse.Store(true)
+		l := mustAcquire(t, p)
+		l.Note("SELECT 1")
+		if _, err := p.Acquire(t.Context()); !errors.Is(err, ErrExhausted) {
+			t.Errorf("error %v", err)
+		}
+		l.Release(Broken)
+		mustAcquire(t, p).Release(Clean)
+	})
+}
