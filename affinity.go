@@ -3,8 +3,6 @@ package nimue
 import (
 	"context"
 	"sync/atomic"
-
-	"github.com/nimue-go/nimue/pool"
 )
 
 type affinityKey struct{}
@@ -24,12 +22,15 @@ func Affinity(ctx context.Context, key any) context.Context {
 	return context.WithValue(ctx, affinityKey{}, key)
 }
 
-// acquire leases a connection for an operation.
-func (c *Conn) acquire(ctx context.Context) (pool.Lease, error) {
-	if affinityUsed.Load() {
-		if key := ctx.Value(affinityKey{}); key != nil {
-			return c.pool.AcquireFor(ctx, key)
-		}
+// acquireFor leases a connection for an operation whose context may have a key.
+func (c *Conn) acquireFor(ctx context.Context) error {
+	key := ctx.Value(affinityKey{})
+	if key == nil {
+		return c.pool.Renew(ctx, &c.lease)
 	}
-	return c.pool.Reacquire(ctx, c.lease)
+	lease, err := c.pool.AcquireFor(ctx, key)
+	if err == nil {
+		c.lease = lease
+	}
+	return err
 }

@@ -103,11 +103,16 @@ func (c *Conn) begin(ctx context.Context) (driver.Conn, error) {
 	case c.lost:
 		return nil, sql.ErrConnDone
 	default:
-		lease, err := c.acquire(ctx)
+		var err error
+		if affinityUsed.Load() {
+			err = c.acquireFor(ctx)
+		} else {
+			err = c.pool.Renew(ctx, &c.lease)
+		}
 		if err != nil {
 			return nil, err
 		}
-		c.lease, c.held = lease, true
+		c.held = true
 	}
 	c.use.phase = calling
 	c.use.ctx = ctx
@@ -193,7 +198,9 @@ func (c *Conn) leave() {
 	if !c.lease.Leave() {
 		c.lease.Release(pool.Broken) // Shutdown waited for this call to end
 	}
-	c.letGo()
+	if c.shares {
+		c.letGo()
+	}
 }
 
 // unwind is deferred by every operation. Only a panic finds it still under way,
@@ -274,9 +281,11 @@ func (c *Conn) ExecContext(ctx context.Context, query string, args []driver.Name
 			c.leave()
 			return nil, driver.ErrSkip
 		}
-		converted, err := c.convert(inner, nil, args)
-		if err != nil {
-			return nil, err
+		converted := args
+		if len(args) > 0 {
+			if converted, err = c.convert(inner, nil, args); err != nil {
+				return nil, err
+			}
 		}
 		c.lease.Note(query)
 		result, err := execer.ExecContext(ctx, query, converted)
@@ -313,9 +322,11 @@ func (c *Conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 			c.leave()
 			return nil, driver.ErrSkip
 		}
-		converted, err := c.convert(inner, nil, args)
-		if err != nil {
-			return nil, err
+		converted := args
+		if len(args) > 0 {
+			if converted, err = c.convert(inner, nil, args); err != nil {
+				return nil, err
+			}
 		}
 		c.lease.Note(query)
 		rows, err := queryer.QueryContext(ctx, query, converted)
@@ -332,13 +343,6 @@ func (c *Conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 // convert converts args in place for an operation, keeping them for a second
 // beginning. Where that fails, the call that was begun is over.
 func (c *Conn) convert(inner driver.Conn, s driver.Stmt, args []driver.NamedValue) ([]driver.NamedValue, error) {
-	if len(args) == 0 && s == nil {
-		return args, nil
-	}
-	return c.convertAll(inner, s, args)
-}
-
-func (c *Conn) convertAll(inner driver.Conn, s driver.Stmt, args []driver.NamedValue) ([]driver.NamedValue, error) {
 	if len(c.saved) > 0 {
 		copy(args, c.saved)
 	} else if !c.use.touched || s != nil { // a statement may prove stale

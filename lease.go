@@ -26,10 +26,10 @@ type pinKey struct{}
 // it has no effect.
 func Pin(ctx context.Context) context.Context { return context.WithValue(ctx, pinKey{}, true) }
 
-// letGo gives the connection back between two operations if this handle shares.
+// letGo gives the connection back between two operations of a handle that shares.
 func (c *Conn) letGo() {
 	u := &c.use
-	if c.shares && c.held && !u.pinned && !u.tx && !u.rawTx && u.rows == 0 {
+	if c.held && !u.pinned && !u.tx && !u.rawTx && u.rows == 0 {
 		c.release()
 	}
 }

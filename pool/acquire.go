@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"io"
+	"time"
 )
 
 // Lease is the right to use one physical connection until Release. It is a small
@@ -40,20 +41,39 @@ func (p *Pool) Acquire(ctx context.Context) (Lease, error) { return p.Reacquire(
 // Reacquire is Acquire with a preference for the connection of an earlier lease,
 // if that is idle and as good as any other. Under FIFO order it has no effect.
 func (p *Pool) Reacquire(ctx context.Context, last Lease) (Lease, error) {
-	if err := ctx.Err(); err != nil {
+	if err := p.Renew(ctx, &last); err != nil {
 		return Lease{}, err
 	}
-	if l, ok := last.retake(p); ok {
-		reason, err := p.makeReady(ctx, l.conn)
-		if err == nil {
-			return l, nil
+	return last, nil
+}
+
+// Renew is Reacquire in place, which is faster: l becomes the new lease. With an
+// error it is over, as it was.
+func (p *Pool) Renew(ctx context.Context, l *Lease) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if c := l.conn; l.pool == p && c.lease.unpark(l.seq+1) { // nobody has asked for it since it was parked
+		l.seq++
+		c.used++
+		if c.itsTurn() { // where all leases are timed, nothing is parked
+			p.timeLease(c)
 		}
-		p.reject(l.conn, l.seq, reason, p.Classify(err) == Discard)
+		c.lentAt, c.passedOn = p.moment.Load(), false
+		reason, err := p.makeReady(ctx, c)
+		if err == nil {
+			return nil
+		}
+		p.reject(c, l.seq, reason, p.Classify(err) == Discard)
 		if ctx.Err() != nil {
-			return Lease{}, p.gaveUp(ctx, nil)
+			return p.gaveUp(ctx, nil)
 		}
 	}
-	return p.acquire(ctx, preference{conn: last.conn})
+	next, err := p.acquire(ctx, preference{conn: l.conn})
+	if err == nil {
+		*l = next
+	}
+	return err
 }
 
 // acquire lends what take finds, as soon as it is ready.
@@ -262,8 +282,19 @@ func (p *Pool) lend(c *conn, passedOn bool) uint64 {
 	p.counters.Acquires++
 	c.booked = seq
 	p.busiest()
-	p.timeLease(c)
+	if c.itsTurn() || p.timesAll() {
+		p.timeLease(c)
+	}
 	return seq
+}
+
+// resetWithin bounds ResetSession between two borrowers.
+func (p *Pool) resetWithin() time.Duration {
+	cfg := p.settings.Load()
+	if cfg.AcquireTimeout > 0 {
+		return min(cfg.PingTimeout, cfg.AcquireTimeout)
+	}
+	return cfg.PingTimeout
 }
 
 // makeReady does what is due on a connection between two borrowers, on the time
@@ -279,13 +310,9 @@ func (p *Pool) makeReady(ctx context.Context, c *conn) (Reason, error) {
 		return 0, nil
 	}
 	if c.limit == nil {
-		c.limit = &lazyTimeout{}
+		c.limit = &lazyTimeout{after: p.resetWithin}
 	}
-	cfg := p.settings.Load()
-	c.limit.Context, c.limit.after = ctx, cfg.PingTimeout
-	if cfg.AcquireTimeout > 0 {
-		c.limit.after = min(cfg.PingTimeout, cfg.AcquireTimeout)
-	}
+	c.limit.Context = ctx
 	err := resetSession(c.limit, c.resetter)
 	if c.limit.stop() {
 		c.limit.Context = context.Background() // so that nothing of the caller is kept alive

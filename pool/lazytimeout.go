@@ -12,7 +12,7 @@ import (
 // matters where it is made for every acquire.
 type lazyTimeout struct {
 	context.Context // the parent
-	after           time.Duration
+	after           func() time.Duration
 
 	mu   sync.Mutex // one goroutine at a time sets real; a leaf lock
 	real atomic.Pointer[realTimeout]
@@ -28,7 +28,7 @@ func (l *lazyTimeout) timed() context.Context {
 	defer l.mu.Unlock()
 	real := l.real.Load()
 	if real == nil {
-		ctx, cancel := context.WithTimeout(l.Context, l.after)
+		ctx, cancel := context.WithTimeout(l.Context, l.after())
 		real = &realTimeout{ctx, cancel}
 		l.real.Store(real)
 	}

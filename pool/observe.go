@@ -62,13 +62,11 @@ const exactLeases = 64
 // listener is to be told how long each was.
 func (p *Pool) timesAll() bool { return p.tracking.Load() || p.bulletin.listener != nil }
 
-// timeLease begins to time a lease of c, which its caller holds, if it is its turn.
-func (p *Pool) timeLease(c *conn) {
-	if c.used > exactLeases && c.used%exactLeases != 0 && !p.timesAll() {
-		return
-	}
-	c.timed, c.heldSince = true, p.now()
-}
+// itsTurn tells whether a lease is timed in any case.
+func (c *conn) itsTurn() bool { return c.used <= exactLeases || c.used%exactLeases == 0 }
+
+// timeLease begins to time a lease of c, which its caller holds.
+func (p *Pool) timeLease(c *conn) { c.timed, c.heldSince = true, p.now() }
 
 // leaseTimed ends it, and returns how long it was; 0 where nobody knows.
 func (p *Pool) leaseTimed(c *conn) time.Duration {

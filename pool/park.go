@@ -34,7 +34,9 @@ func (l Lease) Park(o Outcome) {
 		l.giveBack(Broken, false)
 		return
 	}
-	l.pool.leaseTimed(c)
+	if c.timed {
+		l.pool.leaseTimed(c)
+	}
 	now := l.pool.moment.Load()
 	c.clean, c.order, c.proof = false, now, now
 	if !c.lease.park(l.seq) {
@@ -44,18 +46,6 @@ func (l Lease) Park(o Outcome) {
 	if !c.parks.Load() {
 		l.pool.cameBack(c, l.seq+1)
 	}
-}
-
-// retake takes the connection of an earlier lease again if it is still parked.
-func (l Lease) retake(p *Pool) (Lease, bool) {
-	c := l.conn
-	if c == nil || l.pool != p || !c.lease.unpark(l.seq+1) {
-		return Lease{}, false
-	}
-	c.used++
-	p.timeLease(c)
-	c.lentAt, c.passedOn = p.moment.Load(), false
-	return Lease{p, c, l.seq + 1}, true
 }
 
 // cameBack offers a connection that was parked just when the pool wanted it.
