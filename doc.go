@@ -43,6 +43,10 @@
 // SQL text left open is rolled back, pool_reset_sql is run, a connection whose
 // operation was cut short is verified.
 //
+// With pool_lease=transaction it gives the lease back after every operation that
+// leaves neither rows nor a transaction open, also under a held *sql.Conn, unless the
+// context says [Pin].
+//
 // # Statements
 //
 // A prepared statement of a handle keeps its text and looks up the inner
@@ -55,8 +59,11 @@
 // There is one rule. If the inner driver answers driver.ErrBadConn to the first
 // operation on a connection that has served before, so that nothing was executed
 // and no session state is lost, another connection is taken, within the caller's
-// context. Nothing else is ever sent twice by nimue. (database/sql has its own
-// rule for driver.ErrBadConn, which it applies to nimue as to any driver.)
+// context. A prepared statement that the server refuses to execute, since it has
+// forgotten it or the tables have changed beneath it, is prepared anew and executed,
+// outside of a transaction. Nothing else is ever sent twice by nimue. (database/sql
+// has its own rule for driver.ErrBadConn, which it applies to nimue as to any driver;
+// where an adapter knows that something was sent, it gets [ErrUnanswered] instead.)
 //
 // # Settings of existing code
 //
@@ -89,8 +96,8 @@
 //
 // Errors of the inner driver pass through untouched. A caller who gets no
 // connection gets a *[pool.AcquireError], for errors.Is one of [pool.ErrExhausted],
-// [pool.ErrAcquireTimeout], [pool.ErrUnavailable] and [pool.ErrClosed], its
-// context's error if that ended the wait, and the last connect error. A connect
+// [pool.ErrAcquireTimeout], [pool.ErrUnavailable], [pool.ErrSuspended] and
+// [pool.ErrClosed], its context's error if that ended the wait, and the last connect error. A connect
 // error that will not pass by itself, such as a wrong password, is the caller's at
 // once and as it is when no connection is open that could come back; any other is
 // waited out, for pool_outage_grace at most. No error, log line or name carries a

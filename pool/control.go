@@ -18,7 +18,7 @@ const (
 	refusing
 )
 
-// ErrSuspended: the pool was told to refuse callers, by Suspend.
+// ErrSuspended is the error of callers whom the pool was told to refuse, by Suspend.
 var ErrSuspended = errors.New("nimue: pool suspended")
 
 // Suspend keeps callers from getting connections until Resume: they wait, within

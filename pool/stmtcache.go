@@ -73,15 +73,16 @@ func (l Lease) Prepare(ctx context.Context, text string) (s *Stmt, prepared bool
 // Rows says whether a use of a statement has returned rows that may still be open.
 type Rows uint8
 
+// What a use of a statement may have left open.
 const (
-	NoRows      Rows = iota
+	NoRows      Rows = iota // nothing
 	UnseenRows       // nobody will tell when they are closed: the end of the lease has to do
 	WatchedRows      // RowsClosed will be called
 )
 
 // Done tells that a use of s has ended with err. With rows open, s serves nobody
-// else until RowsClosed or the end of the lease. A statement whose execution failed is dropped, so that a stale
-// plan never survives.
+// else until RowsClosed or the end of the lease. A statement whose execution failed is dropped,
+// so that a stale plan never survives.
 func (l Lease) Done(s *Stmt, err error, rows Rows) {
 	if rows != NoRows {
 		s.open, s.sure = l.seq, rows == WatchedRows

@@ -81,10 +81,13 @@ func (d *Driver) Count(text string) int {
 	return n
 }
 
-// Open is how many connections are open; Most is the largest number that ever
-// were; Opened is how many there have been.
-func (d *Driver) Open() int   { d.mu.Lock(); defer d.mu.Unlock(); return len(d.open) }
-func (d *Driver) Most() int   { d.mu.Lock(); defer d.mu.Unlock(); return d.most }
+// Open is how many connections are open.
+func (d *Driver) Open() int { d.mu.Lock(); defer d.mu.Unlock(); return len(d.open) }
+
+// Most is the largest number that ever were open at a time.
+func (d *Driver) Most() int { d.mu.Lock(); defer d.mu.Unlock(); return d.most }
+
+// Opened is how many there have been.
 func (d *Driver) Opened() int { d.mu.Lock(); defer d.mu.Unlock(); return d.opened }
 
 // Connect opens a connection. It counts as open from here on, as the server
