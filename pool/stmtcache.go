@@ -76,8 +76,8 @@ type Rows uint8
 // What a use of a statement may have left open.
 const (
 	NoRows      Rows = iota // nothing
-	UnseenRows       // nobody will tell when they are closed: the end of the lease has to do
-	WatchedRows      // RowsClosed will be called
+	UnseenRows              // nobody will tell when they are closed: the end of the lease has to do
+	WatchedRows             // RowsClosed will be called
 )
 
 // Done tells that a use of s has ended with err. With rows open, s serves nobody
