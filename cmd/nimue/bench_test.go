@@ -143,13 +143,13 @@ func rendered(f func(*console)) string {
 
 func TestBenchInterrupted(t *testing.T) {
 	for after, text := range map[time.Duration]string{
-		50 * time.Millisecond:   "",
-		1500 * time.Millisecond: "nimue was cut short after ", // the warm-up takes one second
+		50 * time.Millisecond: "",
+		3 * time.Second:       "nimue was cut short after ", // the warm-up takes one second
 	} {
 		r := program{ctx: cancelled(t, after)}.run(t, "bench", "-d", "20s", "-c", "4", sqliteFile(t))
 		r.wants(t, exitInterrupted, "nimue bench: interrupted", text)
 	}
-	r := program{ctx: cancelled(t, 1500*time.Millisecond)}.run(t, "bench", "-d", "20s", "-c", "4", "-json", sqliteFile(t))
+	r := program{ctx: cancelled(t, 3*time.Second)}.run(t, "bench", "-d", "20s", "-c", "4", "-json", sqliteFile(t))
 	if !strings.Contains(r.out, `"cut_short": true`) || r.code != exitInterrupted {
 		t.Errorf("%d %s", r.code, r.all())
 	}

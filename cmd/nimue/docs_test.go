@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nimue-go/nimue/conformance/servers"
 )
@@ -46,7 +45,7 @@ func TestDocumentedOutput(t *testing.T) {
 			want[title] = "$ nimue explain " + line + "\n" + runWith(t, "explain", dsn).all()
 		}
 	}
-	lines := program{ctx: cancelled(t, 300*time.Millisecond)}.run(t, "watch", "-interval", "1h", serveSample(t, nil))
+	lines := program{until: `pool="reports"`}.run(t, "watch", "-interval", "1h", serveSample(t, nil))
 	want["sample: watch lines"] = lines.out
 	if len(want) < 9 {
 		t.Errorf("only %d blocks were found", len(want))

@@ -36,6 +36,7 @@ func (r result) all() string { return r.out + r.messages }
 // program is one run to be.
 type program struct {
 	ctx   context.Context
+	until string // a text; when it has been printed the program is interrupted
 	stdin io.Reader
 	env   map[string]string
 }
@@ -48,9 +49,27 @@ func (p program) run(t testing.TB, args ...string) result {
 	if p.stdin == nil {
 		p.stdin = strings.NewReader("")
 	}
-	var out, messages bytes.Buffer
-	code := run(p.ctx, args, p.stdin, &out, &messages, func(name string) string { return p.env[name] })
+	var messages bytes.Buffer
+	ctx, cancel := context.WithCancel(p.ctx)
+	defer cancel()
+	out := interrupting{until: p.until, interrupt: cancel}
+	code := run(ctx, args, p.stdin, &out, &messages, func(name string) string { return p.env[name] })
 	return result{code, out.String(), messages.String()}
+}
+
+// interrupting is an output that interrupts who has printed a text to it.
+type interrupting struct {
+	bytes.Buffer
+	until     string
+	interrupt func()
+}
+
+func (w *interrupting) Write(b []byte) (int, error) {
+	n, err := w.Buffer.Write(b)
+	if w.until != "" && strings.Contains(w.String(), w.until) {
+		w.interrupt()
+	}
+	return n, err
 }
 
 func runWith(t testing.TB, args ...string) result {

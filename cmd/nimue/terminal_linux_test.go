@@ -68,16 +68,39 @@ func (term *terminal) text() string {
 	return term.seen.String()
 }
 
-// settled waits until a text has come, which may be after the program has ended.
-func (term *terminal) settled(t *testing.T, text string) string {
+// settled is all that a program that has ended has written, which may come a moment
+// later.
+func (term *terminal) settled(t *testing.T) string {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if strings.Contains(term.text(), text) {
-			return term.text()
+	const end = "<the end>"
+	if _, err := io.WriteString(term.tty, end); err != nil {
+		t.Fatal(err)
+	}
+	term.wait(t, func(text string) bool { return strings.HasSuffix(text, end) })
+	return strings.TrimSuffix(term.text(), end)
+}
+
+func (term *terminal) wait(t *testing.T, holds func(text string) bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !holds(term.text()); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Errorf("it has not come:\n%q", term.text())
+			return
 		}
 	}
-	t.Fatalf("%q has not come:\n%q", text, term.text())
-	return ""
+}
+
+// interrupted is a context that ends when what is on the terminal is enough.
+func (term *terminal) interrupted(t *testing.T, enough func(text string) bool) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		term.wait(t, enough)
+		cancel()
+	}()
+	t.Cleanup(func() { <-done })
+	return ctx
 }
 
 // runOn runs the program on a terminal.
@@ -90,12 +113,11 @@ func TestWatchOnATerminal(t *testing.T) {
 	for name, env := range map[string]map[string]string{"colours": {"TERM": "xterm"}, "no colours": {"TERM": "xterm", "NO_COLOR": "1"}} {
 		t.Run(name, func(t *testing.T) {
 			term := newTerminal(t, 80, 12)
-			ctx, cancel := context.WithCancel(t.Context())
-			time.AfterFunc(450*time.Millisecond, cancel)
+			ctx := term.interrupted(t, func(text string) bool { return strings.Count(text, home) >= 3 })
 			if code := runOn(t, ctx, term, env, "watch", "-interval", "100ms", serveSample(t, nil)); code != exitFine {
 				t.Errorf("exit code %d", code)
 			}
-			text := term.settled(t, leaveScreen)
+			text := term.settled(t)
 			if !strings.HasPrefix(text, enterScreen) || strings.Count(text, enterScreen) != 1 || strings.Count(text, leaveScreen) != 1 {
 				t.Errorf("%q", text)
 			}
@@ -137,8 +159,9 @@ func checkFrame(t *testing.T, frame string, width, height int) {
 
 func TestWatchOnADumbTerminal(t *testing.T) {
 	term := newTerminal(t, 80, 24)
-	runOn(t, cancelled(t, 200*time.Millisecond), term, map[string]string{"TERM": "dumb"}, "watch", serveSample(t, nil))
-	if text := term.settled(t, `pool="reports"`); strings.Contains(text, "\x1b") {
+	ctx := term.interrupted(t, func(text string) bool { return strings.Contains(text, `pool="reports"`) })
+	runOn(t, ctx, term, map[string]string{"TERM": "dumb"}, "watch", serveSample(t, nil))
+	if text := term.settled(t); strings.Contains(text, "\x1b") {
 		t.Errorf("%q", text)
 	}
 }
@@ -148,7 +171,7 @@ func TestBenchOnATerminal(t *testing.T) {
 	if code := runOn(t, t.Context(), term, nil, "bench", "-d", "400ms", "-c", "2", sqliteFile(t)); code != exitFine {
 		t.Errorf("exit code %d", code)
 	}
-	text := term.settled(t, "default settings  ")
+	text := term.settled(t)
 	lines := strings.Split(text, "\r")
 	live := 0
 	for _, line := range lines {
@@ -167,8 +190,8 @@ func TestBenchOnATerminal(t *testing.T) {
 func TestExplainOnATerminal(t *testing.T) {
 	term := newTerminal(t, 72, 24)
 	runOn(t, t.Context(), term, nil, "explain", "sqlite:a.db?pool_acquire_timeout=0")
-	text := term.settled(t, "come back")
-	if !strings.Contains(text, "\x1b[1mWarnings\x1b[0m") || !strings.Contains(text, "\x1b[33m! \x1b[0m") {
+	text := term.settled(t)
+	if !strings.Contains(text, "come back") || !strings.Contains(text, "\x1b[1mWarnings\x1b[0m") || !strings.Contains(text, "\x1b[33m! \x1b[0m") {
 		t.Errorf("%q", text)
 	}
 }

@@ -253,7 +253,7 @@ func TestWatchInterruptedWhileNothingAnswers(t *testing.T) {
 func TestWatchNoPool(t *testing.T) {
 	address := serveSample(t, func(r *status.Report) { r.Pools = nil })
 	runWith(t, "watch", "-once", address).wants(t, exitFine, "no pool is open")
-	program{ctx: cancelled(t, 200*time.Millisecond)}.run(t, "watch", address).wants(t, exitFine, "12:00:00 no pool is open")
+	program{until: "no pool is open"}.run(t, "watch", address).wants(t, exitFine, "12:00:00 no pool is open")
 }
 
 // TestWatchIsNotCommanded: what comes over the network cannot command the terminal.
@@ -266,7 +266,7 @@ func TestWatchIsNotCommanded(t *testing.T) {
 		p.Events[0].Kind, p.Events[0].Error, p.Events[1].Reason = evil, evil, evil
 	})
 	for _, args := range [][]string{{"-once"}, {"-interval", "1h"}} {
-		r := program{ctx: cancelled(t, 200*time.Millisecond)}.run(t, append(append([]string{"watch"}, args...), address)...)
+		r := program{until: "\n"}.run(t, append(append([]string{"watch"}, args...), address)...)
 		if !strings.Contains(r.out, "a") || strings.ContainsAny(r.all(), "\x1b\r\u009b\u202e") {
 			t.Errorf("%q", r.all())
 		}
