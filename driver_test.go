@@ -22,15 +22,7 @@ import (
 	_ "modernc.org/sqlite"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(serverStopper{m}) }
-
-// serverStopper stops the tests' servers before goroutines are counted.
-type serverStopper struct{ *testing.M }
-
-func (s serverStopper) Run() int {
-	defer servers.StopShared()
-	return s.M.Run()
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(servers.Tests{M: m}) }
 
 // mustOpen opens a nimue database that is closed at the test's end.
 func mustOpen(t testing.TB, dsn string) *sql.DB {

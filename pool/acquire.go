@@ -127,51 +127,19 @@ func (p *Pool) reject(c *conn, seq uint64, reason Reason, dead bool) {
 // head of the queue, where it was.
 func (p *Pool) take(ctx context.Context, prefer preference, again **waiter) (*conn, uint64, error) {
 	p.mu.Lock()
-	if p.closed {
-		err := p.acquireError(ErrClosed, 0, nil)
-		if *again != nil {
-			p.tell(Event{Kind: EventRefused, Took: (*again).counted, Err: err})
-		}
-		p.mu.Unlock()
-		return nil, 0, err
-	}
 	cfg := p.settings.Load()
-	if p.suspended == refusing {
-		err := p.acquireError(ErrSuspended, 0, nil)
-		p.failed(ErrorAcquire, err)
-		p.counters.Exhausted++
-		p.tell(Event{Kind: EventExhausted, Err: err})
+	if err := p.turnedAway(*again); err != nil {
 		p.mu.Unlock()
 		return nil, 0, err
 	}
-	if p.queue.len == 0 && p.suspended == running {
-		if prefer.key != nil {
-			prefer.conn = p.ownOf(prefer.key, cfg)
-		}
-		c := p.choose(cfg, prefer)
-		if c == nil && len(p.parked) > 0 {
-			p.collect()
-			c = p.choose(cfg, prefer)
-		}
-		if c != nil {
-			seq := p.lend(c, false)
-			if prefer.key != nil {
-				p.served(c, prefer.key, cfg)
-			}
-			if cfg.MinIdleConns > 0 || p.wishes > 0 {
-				p.dial()
-			}
-			p.mu.Unlock()
-			return c, seq, nil
-		}
+	if c, seq := p.lendIdle(prefer, cfg); c != nil {
+		p.mu.Unlock()
+		return c, seq, nil
 	}
 	w := *again
 	if w == nil {
 		if p.refuses(cfg) {
-			p.counters.Exhausted++
-			err := p.acquireError(ErrExhausted, 0, nil)
-			p.failed(ErrorAcquire, err)
-			p.tell(Event{Kind: EventExhausted, Err: err})
+			err := p.exhausted(ErrExhausted)
 			p.mu.Unlock()
 			return nil, 0, err
 		}
@@ -195,6 +163,57 @@ func (p *Pool) take(ctx context.Context, prefer preference, again **waiter) (*co
 	}
 	p.mu.Unlock()
 	return p.await(ctx, w)
+}
+
+// turnedAway is the error for a caller whom the pool serves neither now nor later;
+// again is the waiter of one who comes once more.
+func (p *Pool) turnedAway(again *waiter) error {
+	switch {
+	case p.closed:
+		err := p.acquireError(ErrClosed, 0, nil)
+		if again != nil {
+			p.tell(Event{Kind: EventRefused, Took: again.counted, Err: err})
+		}
+		return err
+	case p.suspended == refusing:
+		return p.exhausted(ErrSuspended)
+	}
+	return nil
+}
+
+// exhausted accounts for a caller who is refused at once.
+func (p *Pool) exhausted(reason error) error {
+	p.counters.Exhausted++
+	err := p.acquireError(reason, 0, nil)
+	p.failed(ErrorAcquire, err)
+	p.tell(Event{Kind: EventExhausted, Err: err})
+	return err
+}
+
+// lendIdle lends an idle connection, if there is one and nobody waits for it.
+func (p *Pool) lendIdle(prefer preference, cfg *Config) (*conn, uint64) {
+	if p.queue.len > 0 || p.suspended != running {
+		return nil, 0
+	}
+	if prefer.key != nil {
+		prefer.conn = p.ownOf(prefer.key, cfg)
+	}
+	c := p.choose(cfg, prefer)
+	if c == nil && len(p.parked) > 0 {
+		p.collect()
+		c = p.choose(cfg, prefer)
+	}
+	if c == nil {
+		return nil, 0
+	}
+	seq := p.lend(c, false)
+	if prefer.key != nil {
+		p.served(c, prefer.key, cfg)
+	}
+	if cfg.MinIdleConns > 0 || p.wishes > 0 {
+		p.dial()
+	}
+	return c, seq
 }
 
 // choose takes the idle connection to be lent off the list, nil if there is none

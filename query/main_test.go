@@ -15,15 +15,7 @@ import (
 	_ "modernc.org/sqlite"
 )
 
-// tests stops the shared servers before goleak looks for goroutines.
-type tests struct{ *testing.M }
-
-func (m tests) Run() int {
-	defer servers.StopShared()
-	return m.M.Run()
-}
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(tests{m}) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(servers.Tests{M: m}) }
 
 // onDatabases runs f on SQLite and PostgreSQL, through nimue, with a table of three
 // customers. Afterwards no connection may be on lease.

@@ -17,15 +17,7 @@ const (
 	mariadbEnv  = "NIMUE_BENCH_MARIADB"  // a DSN of the Go driver's
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(serverStopper{m}) }
-
-// serverStopper stops the benchmarks' servers before goroutines are counted.
-type serverStopper struct{ *testing.M }
-
-func (s serverStopper) Run() int {
-	defer servers.StopShared()
-	return s.M.Run()
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(servers.Tests{M: m}) }
 
 func postgresURL(b *testing.B) string {
 	b.Helper()

@@ -14,15 +14,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// tests stops the shared servers before goleak looks for goroutines.
-type tests struct{ *testing.M }
-
-func (m tests) Run() int {
-	defer servers.StopShared()
-	return m.M.Run()
-}
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(tests{m}) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(servers.Tests{M: m}) }
 
 // result is what a run of the program came to.
 type result struct {

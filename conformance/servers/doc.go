@@ -7,7 +7,7 @@
 //	db, err := sql.Open("pgx", pg.URL("postgres"))
 //
 // Tests of one package that do not change the server's state can share one;
-// TestMain then ends it with [StopShared]:
+// TestMain then ends it with [Tests] or [StopShared]:
 //
 //	pg := servers.SharedPostgres(t)
 //

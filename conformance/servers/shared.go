@@ -68,3 +68,15 @@ func StopShared() {
 	shared.postgres.end((*PostgresServer).Stop)
 	shared.mariadb.end((*MariaDBServer).Stop)
 }
+
+// Tests runs a package's tests and then stops the shared servers, before goroutines
+// that are left are looked for:
+//
+//	func TestMain(m *testing.M) { goleak.VerifyTestMain(servers.Tests{M: m}) }
+type Tests struct{ M *testing.M }
+
+// Run runs the tests and returns the exit code.
+func (t Tests) Run() int {
+	defer StopShared()
+	return t.M.Run()
+}

@@ -13,16 +13,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// tests stops the shared servers before goleak looks for goroutines.
-type tests struct{ *testing.M }
-
-func (m tests) Run() int {
-	defer servers.StopShared()
-	return m.M.Run()
-}
-
 // Main is the TestMain of every adapter.
-func Main(m *testing.M) { goleak.VerifyTestMain(tests{m}) }
+func Main(m *testing.M) { goleak.VerifyTestMain(servers.Tests{M: m}) }
 
 // Patience bounds every wait for a condition.
 const Patience = 20 * time.Second
