@@ -14,28 +14,12 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/nimue-go/nimue"
 	"github.com/nimue-go/nimue/conformance/scripted"
+	"github.com/nimue-go/nimue/internal/testdb"
 	"github.com/nimue-go/nimue/pool"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func open(t *testing.T, hooks scripted.Hooks, cfg pool.Config) *sql.DB {
-	t.Helper()
-	connector, err := nimue.NewConnector(scripted.New(hooks), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db := sql.OpenDB(connector)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = nimue.PoolOf(db).Shutdown(ctx)
-		_ = db.Close()
-	})
-	return db
-}
 
 // published reads the variable as whoever fetches /debug/vars.
 func published(t *testing.T) (pools map[string]map[string]any, text string) {
@@ -71,7 +55,7 @@ func want(t *testing.T, in map[string]any, path string, value any) {
 }
 
 func TestPublished(t *testing.T) {
-	db := open(t, scripted.Hooks{}, pool.Config{Name: "orders", MaxConns: 4, MaxWaiters: pool.None, AcquireTimeout: 2500 * time.Millisecond})
+	db := testdb.Open(t, scripted.Hooks{}, pool.Config{Name: "orders", MaxConns: 4, MaxWaiters: pool.None, AcquireTimeout: 2500 * time.Millisecond})
 	conn, err := db.Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +85,7 @@ func TestPublished(t *testing.T) {
 }
 
 func TestNoLimitIsNull(t *testing.T) {
-	open(t, scripted.Hooks{}, pool.Config{Name: "patient", AcquireTimeout: pool.None})
+	testdb.Open(t, scripted.Hooks{}, pool.Config{Name: "patient", AcquireTimeout: pool.None})
 	pools, _ := published(t)
 	want(t, pools["patient"], "limits.max_waiters", nil)
 	want(t, pools["patient"], "limits.acquire_timeout_seconds", nil)

@@ -10,6 +10,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/nimue-go/nimue"
+	"github.com/nimue-go/nimue/conformance/scripted"
+	"github.com/nimue-go/nimue/internal/testdb"
 	"github.com/nimue-go/nimue/pool"
 )
 
@@ -26,7 +28,7 @@ func TestTimes(t *testing.T) {
 	}
 	var heard atomic.Int64
 	own := pool.ListenerFunc(func(pool.Event) { heard.Add(1) })
-	db := open(t, pool.Config{Name: "orders", MaxConns: 1, Listener: pool.Listeners(own, times)})
+	db := testdb.Open(t, scripted.Hooks{}, pool.Config{Name: "orders", MaxConns: 1, Listener: pool.Listeners(own, times)})
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +73,7 @@ func TestEveryLeaseIsTimed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := open(t, pool.Config{Name: "orders", MaxConns: 1, Listener: times})
+	db := testdb.Open(t, scripted.Hooks{}, pool.Config{Name: "orders", MaxConns: 1, Listener: times})
 	for range leases {
 		conn, err := db.Conn(t.Context())
 		if err != nil {
@@ -130,7 +132,7 @@ func TestListenerOutlivesItsProvider(t *testing.T) {
 	if err := mp.Shutdown(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	db := open(t, pool.Config{Listener: times})
+	db := testdb.Open(t, scripted.Hooks{}, pool.Config{Listener: times})
 	if err := db.PingContext(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package nimueotel
 
 import (
 	"context"
-	"database/sql"
 	"testing"
 	"time"
 
@@ -10,30 +9,9 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/goleak"
-
-	"github.com/nimue-go/nimue"
-	"github.com/nimue-go/nimue/conformance/scripted"
-	"github.com/nimue-go/nimue/pool"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// open opens a database over a scripted driver.
-func open(t *testing.T, cfg pool.Config) *sql.DB {
-	t.Helper()
-	connector, err := nimue.NewConnector(scripted.New(scripted.Hooks{}), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db := sql.OpenDB(connector)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = nimue.PoolOf(db).Shutdown(ctx)
-		_ = db.Close()
-	})
-	return db
-}
 
 func provider(t *testing.T) (*sdk.MeterProvider, *sdk.ManualReader) {
 	t.Helper()

@@ -18,6 +18,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/nimue-go/nimue"
+	"github.com/nimue-go/nimue/conformance/scripted"
+	"github.com/nimue-go/nimue/internal/testdb"
 	"github.com/nimue-go/nimue/pool"
 )
 
@@ -44,7 +46,7 @@ var conventions = map[string]struct {
 }
 
 func TestConventions(t *testing.T) {
-	open(t, pool.Config{Name: "orders"})
+	testdb.Open(t, scripted.Hooks{}, pool.Config{Name: "orders"})
 	mp, reader := provider(t)
 	if _, err := Register(mp); err != nil {
 		t.Fatal(err)
@@ -64,7 +66,7 @@ func TestConventions(t *testing.T) {
 
 func TestValuesOfAPoolUnderWork(t *testing.T) {
 	ctx := t.Context()
-	db := open(t, pool.Config{Name: "orders", MaxConns: 2, MinIdleConns: 1, AcquireTimeout: pool.None})
+	db := testdb.Open(t, scripted.Hooks{}, pool.Config{Name: "orders", MaxConns: 2, MinIdleConns: 1, AcquireTimeout: pool.None})
 	p := nimue.PoolOf(db)
 	mp, reader := provider(t)
 	system := attribute.String("db.system.name", "postgresql")
@@ -110,7 +112,7 @@ func TestValuesOfAPoolUnderWork(t *testing.T) {
 }
 
 func TestUnregister(t *testing.T) {
-	open(t, pool.Config{Name: "orders"})
+	testdb.Open(t, scripted.Hooks{}, pool.Config{Name: "orders"})
 	mp, reader := provider(t)
 	registration, err := Register(mp)
 	if err != nil {
@@ -130,8 +132,8 @@ func TestUnregister(t *testing.T) {
 }
 
 func TestPoolsOfOneNameAndClosedOnes(t *testing.T) {
-	a := open(t, pool.Config{Name: "twin", MaxConns: 3})
-	open(t, pool.Config{Name: "twin", MaxConns: 4})
+	a := testdb.Open(t, scripted.Hooks{}, pool.Config{Name: "twin", MaxConns: 3})
+	testdb.Open(t, scripted.Hooks{}, pool.Config{Name: "twin", MaxConns: 4})
 	mp, reader := provider(t)
 	if _, err := Register(mp); err != nil {
 		t.Fatal(err)
@@ -150,7 +152,7 @@ func TestPoolsOfOneNameAndClosedOnes(t *testing.T) {
 
 // Without a provider, the global one is meant, even where that is set later.
 func TestGlobalProvider(t *testing.T) {
-	db := open(t, pool.Config{Name: "orders", MaxConns: 5})
+	db := testdb.Open(t, scripted.Hooks{}, pool.Config{Name: "orders", MaxConns: 5})
 	before := otel.GetMeterProvider()
 	t.Cleanup(func() { otel.SetMeterProvider(before) })
 	registration, err := Register(nil, WithPools(nimue.PoolOf(db)))
@@ -165,7 +167,7 @@ func TestGlobalProvider(t *testing.T) {
 
 // As Prometheus sees it, by way of OpenTelemetry's exporter.
 func TestScrape(t *testing.T) {
-	db := open(t, pool.Config{Name: "orders", MaxConns: 5})
+	db := testdb.Open(t, scripted.Hooks{}, pool.Config{Name: "orders", MaxConns: 5})
 	if err := db.PingContext(t.Context()); err != nil {
 		t.Fatal(err)
 	}

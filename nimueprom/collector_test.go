@@ -20,6 +20,7 @@ import (
 
 	"github.com/nimue-go/nimue"
 	"github.com/nimue-go/nimue/conformance/scripted"
+	"github.com/nimue-go/nimue/internal/testdb"
 	"github.com/nimue-go/nimue/pool"
 )
 
@@ -27,7 +28,7 @@ import (
 // refused is what the scrape says.
 func TestScrapeOfAPoolUnderWork(t *testing.T) {
 	ctx := t.Context()
-	db := open(t, scripted.Hooks{}, pool.Config{Name: "orders", MaxConns: 2, MinConns: 1, MaxWaiters: 1, AcquireTimeout: pool.None})
+	db := testdb.Open(t, scripted.Hooks{}, pool.Config{Name: "orders", MaxConns: 2, MinConns: 1, MaxWaiters: 1, AcquireTimeout: pool.None})
 	p := nimue.PoolOf(db)
 	url := server(t, NewCollector())
 
@@ -123,8 +124,8 @@ func TestEveryCounterIsExported(t *testing.T) {
 
 // Two pools of one name must not make the scrape fail, nor their numbers mix.
 func TestPoolsOfOneName(t *testing.T) {
-	a := open(t, scripted.Hooks{}, pool.Config{Name: "twin", MaxConns: 3})
-	open(t, scripted.Hooks{}, pool.Config{Name: "twin", MaxConns: 4})
+	a := testdb.Open(t, scripted.Hooks{}, pool.Config{Name: "twin", MaxConns: 3})
+	testdb.Open(t, scripted.Hooks{}, pool.Config{Name: "twin", MaxConns: 4})
 	url := server(t, NewCollector())
 	both := scrape(t, url)
 	one, other := both.value(t, "nimue_connections_max", "pool", "twin"), both.value(t, "nimue_connections_max", "pool", "twin#2")
@@ -140,8 +141,8 @@ func TestPoolsOfOneName(t *testing.T) {
 }
 
 func TestGivenPoolsOnly(t *testing.T) {
-	open(t, scripted.Hooks{}, pool.Config{Name: "others"})
-	mine := open(t, scripted.Hooks{}, pool.Config{Name: "mine", MaxConns: 3})
+	testdb.Open(t, scripted.Hooks{}, pool.Config{Name: "others"})
+	mine := testdb.Open(t, scripted.Hooks{}, pool.Config{Name: "mine", MaxConns: 3})
 	s := scrape(t, server(t, NewCollector(nimue.PoolOf(mine))))
 	s.want(t, 3, "nimue_connections_max", "pool", "mine")
 	if n := len(s["nimue_connections_max"].GetMetric()); n != 1 {
@@ -150,7 +151,7 @@ func TestGivenPoolsOnly(t *testing.T) {
 }
 
 func TestLint(t *testing.T) {
-	db := open(t, scripted.Hooks{}, pool.Config{})
+	db := testdb.Open(t, scripted.Hooks{}, pool.Config{})
 	if err := db.PingContext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +172,7 @@ func TestLint(t *testing.T) {
 // In OpenMetrics, a counter's family is named without _total. None may then be called
 // as another.
 func TestOpenMetrics(t *testing.T) {
-	open(t, scripted.Hooks{}, pool.Config{Name: "orders"})
+	testdb.Open(t, scripted.Hooks{}, pool.Config{Name: "orders"})
 	text := get(t, server(t, NewCollector()), "application/openmetrics-text; version=1.0.0")
 	if !strings.HasSuffix(text, "# EOF\n") {
 		t.Fatalf("not OpenMetrics:\n%s", text)
@@ -190,7 +191,7 @@ func TestOpenMetrics(t *testing.T) {
 
 // Counters carry the time since which they count.
 func TestCreatedTimestamp(t *testing.T) {
-	db := open(t, scripted.Hooks{}, pool.Config{Name: "orders"})
+	db := testdb.Open(t, scripted.Hooks{}, pool.Config{Name: "orders"})
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(NewCollector())
 	gathered, err := registry.Gather()
@@ -218,7 +219,7 @@ func TestCreatedTimestamp(t *testing.T) {
 
 // Scrapes of many at once, while the pool is at work and another comes and goes.
 func TestScrapesUnderLoad(t *testing.T) {
-	db := open(t, scripted.Hooks{}, pool.Config{Name: "busy", MaxConns: 2})
+	db := testdb.Open(t, scripted.Hooks{}, pool.Config{Name: "busy", MaxConns: 2})
 	url := server(t, NewCollector())
 	ctx, stop := context.WithCancel(t.Context())
 	var work, scrapes sync.WaitGroup
@@ -259,7 +260,7 @@ func TestScrapesUnderLoad(t *testing.T) {
 // No text of an error leaves by way of the metrics.
 func TestNoSecretInAScrape(t *testing.T) {
 	const secret = "hunter2"
-	db := open(t, scripted.Hooks{Connect: func(context.Context, int) error {
+	db := testdb.Open(t, scripted.Hooks{Connect: func(context.Context, int) error {
 		return fmt.Errorf("password=%s refused: %w", secret, io.EOF)
 	}}, pool.Config{Name: "locked", OutageGrace: pool.None})
 	if err := db.PingContext(t.Context()); err == nil {

@@ -1,8 +1,6 @@
 package nimueprom
 
 import (
-	"context"
-	"database/sql"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -16,27 +14,8 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
-	"github.com/nimue-go/nimue"
-	"github.com/nimue-go/nimue/conformance/scripted"
 	"github.com/nimue-go/nimue/pool"
 )
-
-// open opens a database over a scripted driver.
-func open(t *testing.T, hooks scripted.Hooks, cfg pool.Config) *sql.DB {
-	t.Helper()
-	connector, err := nimue.NewConnector(scripted.New(hooks), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db := sql.OpenDB(connector)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = nimue.PoolOf(db).Shutdown(ctx)
-		_ = db.Close()
-	})
-	return db
-}
 
 // server serves the metrics as a program would.
 func server(t *testing.T, c prometheus.Collector) string {

@@ -2,20 +2,21 @@ package pool
 
 import (
 	"iter"
-	"math/bits"
 	"sync/atomic"
 	"time"
+
+	"github.com/nimue-go/nimue/internal/loglinear"
 )
 
-// The buckets of a histogram are log-linear, as HdrHistogram's are: each power of
-// two is cut into subBuckets equal parts, so that a bucket is at most an eighth
-// wider than its lower bound. They reach from a microsecond to an hour and more.
+// The buckets of a histogram are at most an eighth wider than their lower bound, and
+// reach from a microsecond to an hour and more.
 const (
 	subBits    = 3
 	subBuckets = 1 << subBits
-	unit       = time.Microsecond
 	buckets    = 30 * subBuckets // up to 2³² µs: 71 minutes
 )
+
+var scale = loglinear.Scale{Unit: time.Microsecond, Bits: subBits}
 
 // histogram counts durations in fixed memory. It is safe for concurrent use.
 type histogram struct {
@@ -46,25 +47,8 @@ func (h *histogram) snapshot() Histogram {
 	return s
 }
 
-// bucketOf returns the place of d: below subBuckets units one bucket a unit, then
-// subBuckets for each power of two.
-func bucketOf(d time.Duration) int {
-	n := uint64(d / unit)
-	if n < subBuckets {
-		return int(n)
-	}
-	power := bits.Len64(n) - subBits - 1 // how far n is shifted to leave its leading bits
-	return min((power+1)<<subBits|int(n>>power)&(subBuckets-1), buckets-1)
-}
-
-// boundOf is the upper end of a bucket, which belongs to the next one.
-func boundOf(i int) time.Duration {
-	if i < subBuckets {
-		return time.Duration(i+1) * unit
-	}
-	power := i>>subBits - 1
-	return time.Duration((subBuckets|i&(subBuckets-1))+1) << power * unit
-}
+// bucketOf returns the place of d. The last bucket has whatever is longer, too.
+func bucketOf(d time.Duration) int { return min(scale.Bucket(d), buckets-1) }
 
 // Histogram is a snapshot of how long something took. Values are known to an
 // eighth of themselves, between a microsecond and 71 minutes.
@@ -78,15 +62,8 @@ type Histogram struct {
 // Quantile returns the value that a part q of all values, from 0 to 1, does not
 // exceed; 0 where there are none. It is never above Max.
 func (h *Histogram) Quantile(q float64) time.Duration {
-	if h.Count == 0 {
-		return 0
-	}
-	rank := min(uint64(min(max(q, 0), 1)*float64(h.Count))+1, h.Count)
-	var seen uint64
-	for i, n := range h.counts {
-		if seen += n; seen >= rank {
-			return min(boundOf(i), h.Max)
-		}
+	if bound, ok := scale.Quantile(h.counts[:], h.Count, q); ok {
+		return min(bound, h.Max)
 	}
 	return h.Max
 }
@@ -101,21 +78,13 @@ func (h *Histogram) Mean() time.Duration {
 
 // Buckets yields the upper bound of every bucket that has values, with their
 // number, in rising order.
-func (h *Histogram) Buckets() iter.Seq2[time.Duration, uint64] {
-	return func(yield func(time.Duration, uint64) bool) {
-		for i, n := range h.counts {
-			if n > 0 && !yield(boundOf(i), n) {
-				return
-			}
-		}
-	}
-}
+func (h *Histogram) Buckets() iter.Seq2[time.Duration, uint64] { return scale.Filled(h.counts[:]) }
 
 // AtMost returns how many values were not above d, to a bucket's width.
 func (h *Histogram) AtMost(d time.Duration) uint64 {
 	var n uint64
 	for i, count := range h.counts {
-		if boundOf(i) > d {
+		if scale.Bound(i) > d {
 			break
 		}
 		n += count

@@ -9,9 +9,9 @@ import (
 
 func TestHistogramBuckets(t *testing.T) {
 	for i := range buckets - 1 {
-		low, high := time.Duration(0), boundOf(i)
+		low, high := time.Duration(0), scale.Bound(i)
 		if i > 0 {
-			low = boundOf(i - 1)
+			low = scale.Bound(i - 1)
 		}
 		if bucketOf(low) != i || bucketOf(high-1) != i || bucketOf(high) != i+1 {
 			t.Fatalf("bucket %d from %v to %v: %d, %d, %d", i, low, high, bucketOf(low), bucketOf(high-1), bucketOf(high))

@@ -187,9 +187,9 @@ func TestHistogram(t *testing.T) {
 
 func TestBucketsAreWithoutGaps(t *testing.T) {
 	for _, n := range []uint64{0, 1, 15, 16, 17, 31, 32, 33, 1000, 1 << 40, 1<<62 + 12345} {
-		i := bucketOf(n)
-		if uint64(boundOf(i)) <= n || i > 0 && uint64(boundOf(i-1)) > n {
-			t.Errorf("%d is in bucket %d, which ends at %d", n, i, boundOf(i))
+		i := bucketing.Bucket(time.Duration(n))
+		if uint64(bucketing.Bound(i)) <= n || i > 0 && uint64(bucketing.Bound(i-1)) > n {
+			t.Errorf("%d is in bucket %d, which ends at %d", n, i, bucketing.Bound(i))
 		}
 	}
 }

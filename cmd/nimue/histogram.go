@@ -2,17 +2,19 @@ package main
 
 import (
 	"iter"
-	"math/bits"
 	"time"
+
+	"github.com/nimue-go/nimue/internal/loglinear"
 )
 
-// The buckets are log-linear: each power of two of nanoseconds is cut into 16 parts,
-// so that a bucket is a sixteenth wide at most.
+// A bucket is a sixteenth wide at most, from a nanosecond on.
 const (
 	partBits = 4
 	parts    = 1 << partBits
 	buckets  = (64 - partBits) * parts
 )
+
+var bucketing = loglinear.Scale{Unit: time.Nanosecond, Bits: partBits}
 
 // histogram counts durations. It is one goroutine's.
 type histogram struct {
@@ -24,7 +26,7 @@ type histogram struct {
 
 func (h *histogram) record(d time.Duration) {
 	d = max(d, 0)
-	h.counts[bucketOf(uint64(d))]++
+	h.counts[bucketing.Bucket(d)]++
 	h.count++
 	h.sum += d
 	h.most = max(h.most, d)
@@ -39,34 +41,10 @@ func (h *histogram) add(other *histogram) {
 	h.most = max(h.most, other.most)
 }
 
-func bucketOf(n uint64) int {
-	if n < parts {
-		return int(n)
-	}
-	shift := bits.Len64(n) - partBits - 1
-	return (shift+1)<<partBits | int(n>>shift)&(parts-1)
-}
-
-// boundOf is the upper end of a bucket, which belongs to the next one.
-func boundOf(i int) time.Duration {
-	if i < parts {
-		return time.Duration(i + 1)
-	}
-	shift := i>>partBits - 1
-	return time.Duration(parts|i&(parts-1)+1) << shift
-}
-
 // quantile is the value that a part q of all does not exceed, to a sixteenth.
 func (h *histogram) quantile(q float64) time.Duration {
-	if h.count == 0 {
-		return 0
-	}
-	rank := min(uint64(q*float64(h.count))+1, h.count)
-	var seen uint64
-	for i, n := range h.counts {
-		if seen += n; seen >= rank {
-			return min(boundOf(i), h.most)
-		}
+	if bound, ok := bucketing.Quantile(h.counts[:], h.count, q); ok {
+		return min(bound, h.most)
 	}
 	return h.most
 }
@@ -79,12 +57,4 @@ func (h *histogram) mean() time.Duration {
 }
 
 // all yields the upper bounds of the buckets that have values, with their numbers.
-func (h *histogram) all() iter.Seq2[time.Duration, uint64] {
-	return func(yield func(time.Duration, uint64) bool) {
-		for i, n := range h.counts {
-			if n > 0 && !yield(boundOf(i), n) {
-				return
-			}
-		}
-	}
-}
+func (h *histogram) all() iter.Seq2[time.Duration, uint64] { return bucketing.Filled(h.counts[:]) }
