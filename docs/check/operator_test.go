@@ -29,111 +29,117 @@ func TestAsAnOperatorWould(t *testing.T) {
 		t.Errorf("in good health the page says %q", seen)
 	}
 
-	t.Run("leak", func(t *testing.T) {
-		i := a.incident(t)
-		var rows []interface{ Close() error }
-		for range conns {
-			rows = append(rows, a.forgetsToCloseRows(t))
-		}
-		i.diagnose("leak")
-		i.shows("leak")
-		// The page names the holder of every connection.
-		seen, report := a.look(t), a.report(t)
-		if line := seen[headline]; !strings.HasPrefix(line, "▲ degraded 4 connections have been held for longer than 3s; ") ||
-			!strings.Contains(line, "(4 in use, 0 idle, ") {
-			t.Errorf("the page says %q", line)
-		}
-		if n := strings.Count(seen[holders], "forgetsToCloseRows application_test.go:"); n != conns {
-			t.Errorf("the page names %d holders, want %d: %s", n, conns, seen[holders])
-		}
-		for _, c := range report.Connections {
-			if name, place := c.Holder(); !c.Leaked || name != "check.(*application).forgetsToCloseRows" || !strings.HasPrefix(place, "application_test.go:") ||
-				!strings.HasPrefix(c.Statement, "SELECT ") || !strings.Contains(c.Statement, "generate_series") {
-				t.Errorf("the report has it of a connection that %s at %s holds it for %s; leaked: %v", name, place, c.Statement, c.Leaked)
-			}
-		}
-		if report.Outage != nil || len(report.Connections) != conns || report.Conns.InUse != conns {
-			t.Errorf("the report has an outage, or wrong counts: %+v %+v", report.Outage, report.Conns)
-		}
-		i.fired("NimueLeak", "NimueAcquireTimeouts")
-		i.silent("NimueOutage", "NimuePoolDown")
-		// The log names the holder, and the statement without its literals.
-		i.logged("leak found", "pool=shop", "forgetsToCloseRows", "application_test.go", "generate_series")
-		i.logsAsShown("leak found")
-		i.notLogged("secret-literal", "outage began")
-		for _, r := range rows {
-			if err := r.Close(); err != nil {
-				t.Error(err)
-			}
-		}
-		i.recovers()
-		i.logged("leak returned")
-		for _, c := range a.report(t).Connections {
-			if c.Leaked {
-				t.Errorf("connection %d is still called leaked", c.ID)
-			}
-		}
-	})
-
-	t.Run("overload", func(t *testing.T) {
-		i := a.incident(t)
-		stop := a.work(160, "SELECT pg_sleep(0.05)", 0) // two seconds of work for each connection; callers wait one
-		defer stop()
-		i.diagnose("overload")
-		i.shows("overload")
-		seen, report := a.look(t), a.report(t)
-		if line := seen[headline]; !strings.HasPrefix(line, "▲ degraded ") || strings.Contains(line, "connect error") {
-			t.Errorf("the page says %q", line)
-		}
-		if !strings.Contains(seen[holders], "(*application).work") || !strings.Contains(seen[holders], "SELECT pg_sleep(#)") {
-			t.Errorf("the page names as holders: %s", seen[holders])
-		}
-		if report.Outage != nil || report.Waiting == 0 || report.Counters.Timeouts == 0 || slices.ContainsFunc(report.Connections, func(c status.Conn) bool { return c.Leaked }) {
-			t.Errorf("the report has an outage, a leak, no timeouts or nobody waiting: %+v", report)
-		}
-		i.until("NimueWaitersPersist fires", func() bool { return i.firing("NimueWaitersPersist") })
-		i.fired("NimueWaitersPersist", "NimueAcquireTimeouts")
-		i.silent("NimueLeak", "NimueOutage", "NimuePoolDown")
-		i.logged("acquire timeout", "(4 in use, 0 idle, ")
-		i.notLogged("leak found", "outage began")
-		stop()
-		i.recovers()
-	})
-
-	t.Run("restart", func(t *testing.T) {
-		i := a.incident(t)
-		if err := a.server.Shutdown(servers.Fast); err != nil {
-			t.Fatal(err)
-		}
-		i.diagnose("restart")
-		i.shows("restart")
-		i.until("the page says that the pool is down", func() bool { return strings.HasPrefix(a.look(t)[headline], "■ down no connect has succeeded for ") })
-		i.shows("restart")
-		report := a.report(t)
-		if o := report.Outage; o == nil || o.Permanent || !o.Refusing || report.Conns.InUse != 0 || report.Conns.Idle != 0 {
-			t.Errorf("the report has it that %+v, %+v", o, report.Conns)
-		}
-		if code, text := a.fetch(t, "ready"); code != http.StatusServiceUnavailable || !strings.Contains(text, "shop: down: no connect has succeeded for ") {
-			t.Errorf("ready answers %d: %s", code, text)
-		}
-		i.until("NimueOutage fires", func() bool { return i.firing("NimueOutage") })
-		if err := a.server.Start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		i.recovers()
-		if code, text := a.fetch(t, "ready"); code != http.StatusOK {
-			t.Errorf("ready answers %d after the restart: %s", code, text)
-		}
-		i.saw("outage began", "outage ended")
-		i.fired("NimueOutage")
-		i.silent("NimueLeak")
-		i.logged("connect failed")
-		i.logged("outage began")
-		i.logged("outage ended")
-		i.notLogged("leak found")
-	})
-
+	t.Run("leak", a.leaks)
+	t.Run("overload", a.isOverloaded)
+	t.Run("restart", a.losesItsServer)
 	t.Run("dashboard", a.showsAll)
+}
+
+// leaks has every connection leak by rows that nobody closes.
+func (a *application) leaks(t *testing.T) {
+	i := a.incident(t)
+	var rows []interface{ Close() error }
+	for range conns {
+		rows = append(rows, a.forgetsToCloseRows(t))
+	}
+	i.diagnose("leak")
+	i.shows("leak")
+	// The page names the holder of every connection.
+	seen, report := a.look(t), a.report(t)
+	if line := seen[headline]; !strings.HasPrefix(line, "▲ degraded 4 connections have been held for longer than 3s; ") ||
+		!strings.Contains(line, "(4 in use, 0 idle, ") {
+		t.Errorf("the page says %q", line)
+	}
+	if n := strings.Count(seen[holders], "forgetsToCloseRows application_test.go:"); n != conns {
+		t.Errorf("the page names %d holders, want %d: %s", n, conns, seen[holders])
+	}
+	for _, c := range report.Connections {
+		if name, place := c.Holder(); !c.Leaked || name != "check.(*application).forgetsToCloseRows" || !strings.HasPrefix(place, "application_test.go:") ||
+			!strings.HasPrefix(c.Statement, "SELECT ") || !strings.Contains(c.Statement, "generate_series") {
+			t.Errorf("the report has it of a connection that %s at %s holds it for %s; leaked: %v", name, place, c.Statement, c.Leaked)
+		}
+	}
+	if report.Outage != nil || len(report.Connections) != conns || report.Conns.InUse != conns {
+		t.Errorf("the report has an outage, or wrong counts: %+v %+v", report.Outage, report.Conns)
+	}
+	i.fired("NimueLeak", "NimueAcquireTimeouts")
+	i.silent("NimueOutage", "NimuePoolDown")
+	// The log names the holder, and the statement without its literals.
+	i.logged("leak found", "pool=shop", "forgetsToCloseRows", "application_test.go", "generate_series")
+	i.logsAsShown("leak found")
+	i.notLogged("secret-literal", "outage began")
+	for _, r := range rows {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	i.recovers()
+	i.logged("leak returned")
+	for _, c := range a.report(t).Connections {
+		if c.Leaked {
+			t.Errorf("connection %d is still called leaked", c.ID)
+		}
+	}
+}
+
+// isOverloaded has far more work come than the connections can do.
+func (a *application) isOverloaded(t *testing.T) {
+	i := a.incident(t)
+	stop := a.work(160, "SELECT pg_sleep(0.05)", 0) // two seconds of work for each connection; callers wait one
+	defer stop()
+	i.diagnose("overload")
+	i.shows("overload")
+	seen, report := a.look(t), a.report(t)
+	if line := seen[headline]; !strings.HasPrefix(line, "▲ degraded ") || strings.Contains(line, "connect error") {
+		t.Errorf("the page says %q", line)
+	}
+	if !strings.Contains(seen[holders], "(*application).work") || !strings.Contains(seen[holders], "SELECT pg_sleep(#)") {
+		t.Errorf("the page names as holders: %s", seen[holders])
+	}
+	if report.Outage != nil || report.Waiting == 0 || report.Counters.Timeouts == 0 || slices.ContainsFunc(report.Connections, func(c status.Conn) bool { return c.Leaked }) {
+		t.Errorf("the report has an outage, a leak, no timeouts or nobody waiting: %+v", report)
+	}
+	i.until("NimueWaitersPersist fires", func() bool { return i.firing("NimueWaitersPersist") })
+	i.fired("NimueWaitersPersist", "NimueAcquireTimeouts")
+	i.silent("NimueLeak", "NimueOutage", "NimuePoolDown")
+	i.logged("acquire timeout", "(4 in use, 0 idle, ")
+	i.notLogged("leak found", "outage began")
+	stop()
+	i.recovers()
+}
+
+// losesItsServer has the server restart.
+func (a *application) losesItsServer(t *testing.T) {
+	i := a.incident(t)
+	if err := a.server.Shutdown(servers.Fast); err != nil {
+		t.Fatal(err)
+	}
+	i.diagnose("restart")
+	i.shows("restart")
+	i.until("the page says that the pool is down", func() bool { return strings.HasPrefix(a.look(t)[headline], "■ down no connect has succeeded for ") })
+	i.shows("restart")
+	report := a.report(t)
+	if o := report.Outage; o == nil || o.Permanent || !o.Refusing || report.Conns.InUse != 0 || report.Conns.Idle != 0 {
+		t.Errorf("the report has it that %+v, %+v", o, report.Conns)
+	}
+	if code, text := a.fetch(t, "ready"); code != http.StatusServiceUnavailable || !strings.Contains(text, "shop: down: no connect has succeeded for ") {
+		t.Errorf("ready answers %d: %s", code, text)
+	}
+	i.until("NimueOutage fires", func() bool { return i.firing("NimueOutage") })
+	if err := a.server.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	i.recovers()
+	if code, text := a.fetch(t, "ready"); code != http.StatusOK {
+		t.Errorf("ready answers %d after the restart: %s", code, text)
+	}
+	i.saw("outage began", "outage ended")
+	i.fired("NimueOutage")
+	i.silent("NimueLeak")
+	i.logged("connect failed")
+	i.logged("outage began")
+	i.logged("outage ended")
+	i.notLogged("leak found")
 }
 
 // signs evaluates the expressions of the runbook's table, each below a comment such as
