@@ -19,9 +19,9 @@ func TestPostgres(t *testing.T) {
 		way{name: "again", driver: "pgx", dsn: unchanged},
 		throughNimue("nimue", "pgx", "pool_max_conns=8", renewed),
 		throughNimue("nimue checking always", "pgx", "pool_max_conns=8&pool_check_on_acquire=always&pool_order=fifo", renewed),
+		sharing(throughNimue("nimue sharing connections", "pgx", "pool_max_conns=8&pool_lease=transaction", renewed)),
 		// In a transaction that has failed, pgx wraps the server's error where it had
 		// to prepare, and not where it found the statement in its own cache.
-		sharing(throughNimue("nimue sharing connections", "pgx", "pool_max_conns=8&pool_lease=transaction", renewed)),
 		throughNimue("nimue preparing by itself", "pgx", "pool_max_conns=8&pool_auto_prepare=on", renewed, "transactions/error inside"),
 		throughNimue("nimue without a statement cache", "pgx", "pool_max_conns=8&pool_stmt_cache=0&pool_max_conn_uses=2", renewed),
 	)
