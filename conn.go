@@ -26,7 +26,7 @@ type Conn struct {
 	closed  bool
 
 	sent   func(driver.Conn) uint64 // Config.Sent; nil where nobody knows
-	shares bool                     // pool_lease=transaction: see lease.go
+	shares bool                     // pool_lease=transaction: see leasemode.go
 	heard  bool                     // there is a listener
 
 	lease pool.Lease // the present one if held, else the last one: a preference
